@@ -1,0 +1,475 @@
+//! The bytes received and the bytes to send, in buffers that the caller owns.
+//!
+//! A [`RecvBuffer`] is one region with four cursors:
+//!
+//! ```text
+//!          message.start    message.end      parsed          filled
+//!                v               v              v               v
+//! +--------------+---------------+--------------+---------------+-----------+
+//! |     free     |   assembled   |     dead     |   unparsed    |   spare   |
+//! |              |    message    |              |               |           |
+//! +--------------+---------------+--------------+---------------+-----------+
+//! ```
+//!
+//! The payload of a fragmented message is gathered, unmasked, in the assembled part; headers and
+//! control frames between its fragments leave the dead part behind. A message that needs no
+//! gathering is unmasked and delivered where it lies. Every byte of the region is initialised
+//! once, when the region is allocated, so that a read needs no zeroing.
+
+use std::ops::Range;
+
+use crate::proto::mask::MaskingKey;
+
+/// Bytes received: the transport fills it, the protocol consumes it.
+///
+/// ```
+/// use openline::proto::RecvBuffer;
+///
+/// let mut recv = RecvBuffer::new();
+/// let spare = recv.spare_mut(1024);
+/// spare[..2].copy_from_slice(b"\x81\x00"); // in earnest: let n = transport.read(spare)?;
+/// recv.commit(2);
+/// assert_eq!(recv.len(), 2);
+/// ```
+#[derive(Debug, Default)]
+pub struct RecvBuffer {
+    bytes: Vec<u8>,
+    message: Range<usize>,
+    parsed: usize,
+    filled: usize,
+    /// How many bytes the frame in progress still lacks, as its header declared.
+    lacking: u64,
+}
+
+impl RecvBuffer {
+    /// An empty buffer; it allocates when bytes are first asked for.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            message: 0..0,
+            parsed: 0,
+            filled: 0,
+            lacking: 0,
+        }
+    }
+
+    /// The bytes held: assembled and unparsed.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.message.len() + self.unparsed_len()
+    }
+
+    /// Whether nothing is held, so that the buffer may serve another connection.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of memory allocated.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// How many bytes the frame in progress still lacks, as its header declared: a hint how much
+    /// is worth reading at once. 0 between frames.
+    #[inline]
+    #[must_use]
+    pub fn lacking(&self) -> u64 {
+        self.lacking
+    }
+
+    /// Room for the next `size` bytes, to be filled from the front and then [committed].
+    ///
+    /// Makes room by moving what is held to the front or, when that is not worth it, by growing
+    /// to at most twice what is held: never because of a length that a peer declared.
+    ///
+    /// [committed]: Self::commit
+    #[inline]
+    pub fn spare_mut(&mut self, size: usize) -> &mut [u8] {
+        if self.is_empty() {
+            self.rewind();
+        }
+        if self.bytes.len() - self.filled < size {
+            self.make_room(size);
+        }
+        &mut self.bytes[self.filled..self.filled + size]
+    }
+
+    /// Counts the first `n` bytes of the spare room as received.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is more than the room there is.
+    #[inline]
+    pub fn commit(&mut self, n: usize) {
+        assert!(
+            n <= self.bytes.len() - self.filled,
+            "no more is received than there was room for"
+        );
+        self.filled += n;
+    }
+
+    /// Takes `bytes` as received: for tests, and for bytes that come from elsewhere.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.spare_mut(bytes.len()).copy_from_slice(bytes);
+        self.commit(bytes.len());
+    }
+
+    /// Moves what is held into a buffer of just that size, and leaves this one empty.
+    ///
+    /// A loop reads into one large buffer for all connections; a connection whose message is not
+    /// complete when the read ends keeps only the bytes that came.
+    #[must_use]
+    pub fn take_held(&mut self) -> Self {
+        let mut bytes = Vec::with_capacity(self.len());
+        bytes.extend_from_slice(&self.bytes[self.message.clone()]);
+        bytes.extend_from_slice(&self.bytes[self.parsed..self.filled]);
+        let held = Self {
+            message: 0..self.message.len(),
+            parsed: self.message.len(),
+            filled: bytes.len(),
+            lacking: self.lacking,
+            bytes,
+        };
+        self.rewind();
+        held
+    }
+
+    /// Moves what `held` holds into this buffer, which must be empty.
+    ///
+    /// # Panics
+    ///
+    /// If this buffer holds anything.
+    pub fn put_held(&mut self, held: &Self) {
+        assert!(
+            self.is_empty(),
+            "one connection's bytes in a buffer at a time"
+        );
+        self.rewind();
+        if self.bytes.len() < held.len() {
+            self.make_room(held.len());
+        }
+        let message = held.message.len();
+        self.bytes[..message].copy_from_slice(&held.bytes[held.message.clone()]);
+        self.bytes[message..held.len()].copy_from_slice(held.unparsed());
+        self.message = 0..message;
+        self.parsed = message;
+        self.filled = held.len();
+        self.lacking = held.lacking;
+    }
+
+    /// The bytes not yet parsed.
+    #[inline]
+    pub(crate) fn unparsed(&self) -> &[u8] {
+        &self.bytes[self.parsed..self.filled]
+    }
+
+    #[inline]
+    pub(crate) fn unparsed_len(&self) -> usize {
+        self.filled - self.parsed
+    }
+
+    /// The bytes of the assembled message so far.
+    #[inline]
+    pub(crate) fn message_len(&self) -> usize {
+        self.message.len()
+    }
+
+    #[inline]
+    pub(crate) fn set_lacking(&mut self, lacking: u64) {
+        self.lacking = lacking;
+    }
+
+    /// Passes over `n` unparsed bytes; returns where they lie.
+    #[inline]
+    pub(crate) fn consume(&mut self, n: usize) -> Range<usize> {
+        let start = self.parsed;
+        self.parsed += n;
+        debug_assert!(
+            self.parsed <= self.filled,
+            "only what was received is consumed"
+        );
+        start..self.parsed
+    }
+
+    /// The bytes at a range that `consume`, `absorb` or `finish` returned; valid until the next
+    /// call of `spare_mut`.
+    #[inline]
+    pub(crate) fn at(&self, range: Range<usize>) -> &[u8] {
+        &self.bytes[range]
+    }
+
+    #[inline]
+    pub(crate) fn at_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        &mut self.bytes[range]
+    }
+
+    /// Moves the next `n` unparsed bytes to the end of the assembled message, unmasked; returns
+    /// where they now lie.
+    #[inline]
+    pub(crate) fn absorb(&mut self, n: usize, key: Option<MaskingKey>) -> Range<usize> {
+        let from = self.consume(n);
+        if self.message.is_empty() {
+            // Nothing to join: the message starts where its first bytes lie.
+            self.message = from.start..from.start;
+        }
+        let to = self.message.end..self.message.end + n;
+        if from.start != to.start {
+            self.bytes.copy_within(from, to.start);
+        }
+        if let Some(key) = key {
+            key.apply(&mut self.bytes[to.clone()]);
+        }
+        self.message.end = to.end;
+        to
+    }
+
+    /// Ends the assembled message and returns where it lies.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> Range<usize> {
+        let message = self.message.clone();
+        self.message = 0..0;
+        message
+    }
+
+    #[inline]
+    fn rewind(&mut self) {
+        self.message = 0..0;
+        self.parsed = 0;
+        self.filled = 0;
+    }
+
+    #[cold]
+    fn make_room(&mut self, size: usize) {
+        let held = self.len();
+        let unused = self.bytes.len() - held;
+        // Moving pays when it moves no more bytes than it frees: so work stays linear.
+        if unused >= size && unused - (self.bytes.len() - self.filled) >= held {
+            self.bytes.copy_within(self.message.clone(), 0);
+            let message = self.message.len();
+            self.bytes.copy_within(self.parsed..self.filled, message);
+            self.settle(message);
+            return;
+        }
+        let doubled = (2 * held).max(held + size);
+        // A frame that is nearly there needs no more than what it lacks.
+        let enough = usize::try_from(self.lacking)
+            .ok()
+            .filter(|lacking| *lacking > 0)
+            .map_or(doubled, |lacking| held.saturating_add(lacking.max(size)));
+        let mut bytes = vec![0; doubled.min(enough)];
+        let message = self.message.len();
+        bytes[..message].copy_from_slice(&self.bytes[self.message.clone()]);
+        bytes[message..held].copy_from_slice(self.unparsed());
+        self.bytes = bytes;
+        self.settle(message);
+    }
+
+    /// Sets the cursors after all that is held was moved to the front.
+    fn settle(&mut self, message: usize) {
+        self.filled = message + self.unparsed_len();
+        self.parsed = message;
+        self.message = 0..message;
+    }
+}
+
+/// Bytes to send: the protocol appends to it, the transport drains it.
+///
+/// ```
+/// use openline::proto::SendBuffer;
+///
+/// let send = SendBuffer::new();
+/// assert_eq!(send.pending(), b""); // transport.write(send.pending())?; send.advance(n);
+/// ```
+#[derive(Debug, Default)]
+pub struct SendBuffer {
+    bytes: Vec<u8>,
+    sent: usize,
+    end: usize,
+}
+
+impl SendBuffer {
+    /// An empty buffer; it allocates when bytes are first appended.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            sent: 0,
+            end: 0,
+        }
+    }
+
+    /// The bytes that wait to be sent, in order.
+    #[inline]
+    #[must_use]
+    pub fn pending(&self) -> &[u8] {
+        &self.bytes[self.sent..self.end]
+    }
+
+    /// How many bytes wait.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.end - self.sent
+    }
+
+    /// Whether no byte waits.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sent == self.end
+    }
+
+    /// The bytes of memory allocated.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Counts the first `n` pending bytes as sent.
+    ///
+    /// # Panics
+    ///
+    /// If fewer are pending.
+    #[inline]
+    pub fn advance(&mut self, n: usize) {
+        assert!(n <= self.len(), "no more is sent than was pending");
+        self.sent += n;
+        if self.sent == self.end {
+            self.sent = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Moves what waits into a buffer of just that size, and leaves this one empty.
+    #[must_use]
+    pub fn take_pending(&mut self) -> Self {
+        let bytes = self.pending().to_vec();
+        self.sent = 0;
+        self.end = 0;
+        Self {
+            sent: 0,
+            end: bytes.len(),
+            bytes,
+        }
+    }
+
+    /// Makes room for `n` bytes behind those that wait, for the caller to fill.
+    #[inline]
+    pub(crate) fn append(&mut self, n: usize) -> &mut [u8] {
+        if self.bytes.len() - self.end < n {
+            self.make_room(n);
+        }
+        let start = self.end;
+        self.end += n;
+        &mut self.bytes[start..self.end]
+    }
+
+    /// Appends a copy of `bytes`.
+    #[inline]
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.append(bytes.len()).copy_from_slice(bytes);
+    }
+
+    #[cold]
+    fn make_room(&mut self, n: usize) {
+        let pending = self.len();
+        if self.bytes.len() - pending >= n && self.sent >= pending {
+            self.bytes.copy_within(self.sent..self.end, 0);
+        } else {
+            let mut bytes = vec![0; (2 * self.bytes.len()).max(pending + n)];
+            bytes[..pending].copy_from_slice(self.pending());
+            self.bytes = bytes;
+        }
+        self.sent = 0;
+        self.end = pending;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RecvBuffer, SendBuffer};
+    use crate::proto::mask::MaskingKey;
+
+    #[test]
+    fn a_continuation_slides_over_its_header_and_is_unmasked_on_the_way() {
+        let mut recv = RecvBuffer::new();
+        recv.extend(b"HHabcHHefg..");
+        recv.consume(2);
+        recv.absorb(3, None);
+        recv.consume(2);
+        let key = MaskingKey::new([1, 1, 1, 1]);
+        let moved = recv.absorb(3, Some(key));
+        assert_eq!(recv.at(moved), b"dgf");
+        let message = recv.finish();
+        assert_eq!(recv.at(message), b"abcdgf");
+        assert_eq!(recv.unparsed(), b"..");
+    }
+
+    #[test]
+    fn what_is_held_survives_every_way_of_making_room() {
+        for size in [1, 7, 64, 5_000] {
+            let mut recv = RecvBuffer::new();
+            recv.extend(b"Habc");
+            recv.consume(1);
+            recv.absorb(3, None);
+            for round in 0..200 {
+                recv.extend(b"Hd");
+                recv.consume(1);
+                recv.absorb(1, None);
+                recv.spare_mut(size);
+                assert_eq!(recv.message_len(), 4 + round);
+            }
+            assert!(recv.capacity() <= 2 * (recv.len() + size) + 16);
+            let message = recv.finish();
+            assert_eq!(recv.at(message.clone())[..4], *b"abcd");
+            assert!(recv.at(message)[4..].iter().all(|byte| *byte == b'd'));
+        }
+    }
+
+    #[test]
+    fn capacity_follows_what_came_not_what_was_declared() {
+        let mut recv = RecvBuffer::new();
+        recv.set_lacking(u64::MAX >> 1);
+        recv.spare_mut(4096);
+        assert_eq!(recv.capacity(), 4096);
+        recv.commit(4096);
+        recv.spare_mut(4096);
+        assert_eq!(recv.capacity(), 8192);
+    }
+
+    #[test]
+    fn held_bytes_move_between_buffers_unchanged() {
+        let mut shared = RecvBuffer::new();
+        shared.extend(b"HabcHxyz");
+        shared.consume(1);
+        shared.absorb(3, None);
+        shared.consume(1);
+        let held = shared.take_held();
+        assert!(shared.is_empty());
+        assert_eq!(held.capacity(), 6);
+        shared.put_held(&held);
+        assert_eq!(shared.unparsed(), b"xyz");
+        let message = shared.finish();
+        assert_eq!(shared.at(message), b"abc");
+    }
+
+    #[test]
+    fn pending_bytes_keep_their_order_through_growth_and_partial_writes() {
+        let mut send = SendBuffer::new();
+        let mut sent = Vec::new();
+        for i in 0..200_u8 {
+            send.extend(&[i; 3]);
+            let n = usize::from(i % 5).min(send.len());
+            sent.extend_from_slice(&send.pending()[..n]);
+            send.advance(n);
+        }
+        sent.extend_from_slice(send.pending());
+        let expected: Vec<u8> = (0..200).flat_map(|i| [i; 3]).collect();
+        assert_eq!(sent, expected);
+    }
+}

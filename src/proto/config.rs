@@ -1,0 +1,96 @@
+//! Every limit: its default, and a sentence saying why that number ([RFC 6455 §10.4]).
+//!
+//! Limits are tested against what a peer declares, before anything is allocated for it.
+//!
+//! [RFC 6455 §10.4]: https://www.rfc-editor.org/rfc/rfc6455#section-10.4
+
+use std::time::Duration;
+
+/// How data messages reach the caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// Each message whole, as `Event::Text` or `Event::Binary`.
+    #[default]
+    Whole,
+    /// Each message in the pieces in which it arrives, as `Event::Chunk`: for messages larger
+    /// than one would hold in memory. Only the present piece is held.
+    Chunks,
+}
+
+/// The limits and the timers of a connection, shared by all that are alike.
+///
+/// ```
+/// use openline::proto::Config;
+///
+/// let config = Config { message_size_max: 64 << 10, ..Config::default() };
+/// assert_eq!(config.handshake_size_max, 16 << 10);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Whole messages, or chunks. Default: whole.
+    pub delivery: Delivery,
+
+    /// The bytes of payload that one frame may declare. Default: 16 MiB, as a whole message,
+    /// for most senders never fragment.
+    pub frame_size_max: u64,
+
+    /// The bytes of payload of one message, over all its fragments. Default: 16 MiB, the
+    /// largest that the field's conformance suite sends, and far above what chat, signalling
+    /// and dashboards need; a server that knows its messages should say less.
+    pub message_size_max: u64,
+
+    /// The frames of one message. Default: 131,072, twice what 4 MiB in fragments of 64 bytes
+    /// take; it bounds the work that empty fragments can make.
+    pub fragments_max: u32,
+
+    /// The bytes that may wait to be sent before data messages are refused and parsing pauses.
+    /// Default: 1 MiB, some ten times what a kernel takes at once; a peer that does not read
+    /// costs this and one message more.
+    pub send_queue_max: usize,
+
+    /// The bytes of the opening handshake's head. Default: 16 KiB, what the field's HTTP servers
+    /// allow, cookies and tokens included.
+    pub handshake_size_max: usize,
+
+    /// The header fields of the opening handshake. Default: 100, several times what browsers
+    /// and the proxies before us add together.
+    pub headers_max: usize,
+
+    /// From the first byte expected to the handshake's end, absolute: slow senders gain nothing.
+    /// Default: 10 s, several round trips on a poor mobile network.
+    pub handshake_timeout: Duration,
+
+    /// After this long without a byte from the peer we send a Ping; `None`: never. Default: 25 s,
+    /// below the 30 to 60 s at which load balancers and address translators forget idle flows.
+    pub ping_interval: Option<Duration>,
+
+    /// From our Ping to a byte from the peer, whatever it is: any byte shows life. Default:
+    /// 20 s, so that a dead peer is noticed within a minute.
+    pub pong_timeout: Duration,
+
+    /// After this long without a data message in either direction we close; `None`: never.
+    /// Default: never, since a subscriber may rightly be silent for hours.
+    pub idle_timeout: Option<Duration>,
+
+    /// From our Close to the peer's. Default: 5 s, ample for a round trip behind full queues.
+    pub close_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            delivery: Delivery::Whole,
+            frame_size_max: 16 << 20,
+            message_size_max: 16 << 20,
+            fragments_max: 131_072,
+            send_queue_max: 1 << 20,
+            handshake_size_max: 16 << 10,
+            headers_max: 100,
+            handshake_timeout: Duration::from_secs(10),
+            ping_interval: Some(Duration::from_secs(25)),
+            pong_timeout: Duration::from_secs(20),
+            idle_timeout: None,
+            close_timeout: Duration::from_secs(5),
+        }
+    }
+}

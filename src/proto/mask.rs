@@ -1,0 +1,178 @@
+//! Masking: the XOR of a client's payload with a 32-bit key ([RFC 6455 §5.3]).
+//!
+//! Applying a key twice gives the payload back, so one operation masks and unmasks.
+//! A payload that arrives in pieces is unmasked in pieces: [`MaskingKey::at`] turns the
+//! key to the position of the next piece.
+//!
+//! [RFC 6455 §5.3]: https://www.rfc-editor.org/rfc/rfc6455#section-5.3
+
+/// The 32-bit key that a client draws afresh for each frame (§5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MaskingKey([u8; 4]);
+
+impl MaskingKey {
+    /// The key of these four bytes, in the order in which they stand in the frame.
+    #[must_use]
+    pub const fn new(bytes: [u8; 4]) -> Self {
+        Self(bytes)
+    }
+
+    /// The four bytes in the order in which they stand in the frame.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 4] {
+        self.0
+    }
+
+    /// This key as seen from `position` bytes into the payload.
+    #[inline]
+    #[must_use]
+    pub const fn at(self, position: u64) -> Self {
+        // Rotating towards the low end in little-endian order brings byte `position % 4` first.
+        let turned = u32::from_le_bytes(self.0).rotate_right((position % 4) as u32 * 8);
+        Self(turned.to_le_bytes())
+    }
+
+    /// Masks or unmasks `payload` where it lies.
+    #[inline]
+    pub fn apply(self, payload: &mut [u8]) {
+        #[cfg(target_arch = "x86_64")]
+        if payload.len() >= WIDE_MIN && std::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has just been seen to have AVX2, the one thing that
+            // `apply_avx2` asks for; its body is the safe `apply_words`.
+            #[allow(unsafe_code)]
+            unsafe {
+                apply_avx2(self, payload);
+            }
+            return;
+        }
+        apply_words(self, payload);
+    }
+
+    /// Copies `from` to `to`, masked, in one pass.
+    ///
+    /// # Panics
+    ///
+    /// If the two differ in length, as `copy_from_slice` does.
+    #[inline]
+    pub fn copy(self, from: &[u8], to: &mut [u8]) {
+        assert_eq!(from.len(), to.len(), "the copy is as long as its source");
+        #[cfg(target_arch = "x86_64")]
+        if from.len() >= WIDE_MIN && std::is_x86_feature_detected!("avx2") {
+            // SAFETY: as in `apply`; the body is the safe `copy_words`.
+            #[allow(unsafe_code)]
+            unsafe {
+                copy_avx2(self, from, to);
+            }
+            return;
+        }
+        copy_words(self, from, to);
+    }
+
+    const fn to_word(self) -> u64 {
+        let half = u32::from_ne_bytes(self.0) as u64;
+        half << 32 | half
+    }
+}
+
+/// Below this many bytes the wide loop's set-up costs more than it saves.
+#[cfg(target_arch = "x86_64")]
+const WIDE_MIN: usize = 128;
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn apply_avx2(key: MaskingKey, payload: &mut [u8]) {
+    apply_words(key, payload);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn copy_avx2(key: MaskingKey, from: &[u8], to: &mut [u8]) {
+    copy_words(key, from, to);
+}
+
+/// The algorithm, which the compiler turns into the widest instructions it may use where
+/// it is inlined.
+#[inline(always)]
+fn apply_words(key: MaskingKey, payload: &mut [u8]) {
+    let word = key.to_word();
+    let (words, tail) = payload.as_chunks_mut::<8>();
+    for bytes in words {
+        *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
+    }
+    for (byte, key) in tail.iter_mut().zip(word.to_ne_bytes()) {
+        *byte ^= key;
+    }
+}
+
+#[inline(always)]
+fn copy_words(key: MaskingKey, from: &[u8], to: &mut [u8]) {
+    let word = key.to_word();
+    let (from_words, from_tail) = from.as_chunks::<8>();
+    let (to_words, to_tail) = to.as_chunks_mut::<8>();
+    for (from, to) in from_words.iter().zip(to_words) {
+        *to = (u64::from_ne_bytes(*from) ^ word).to_ne_bytes();
+    }
+    for ((from, to), key) in from_tail.iter().zip(to_tail).zip(word.to_ne_bytes()) {
+        *to = from ^ key;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    use super::MaskingKey;
+
+    /// §5.3 to the letter: octet i is XORed with octet i modulo 4 of the key.
+    fn naive(key: MaskingKey, position: u64, payload: &[u8]) -> Vec<u8> {
+        (position..)
+            .zip(payload)
+            .map(|(i, byte)| byte ^ key.to_bytes()[(i % 4) as usize])
+            .collect()
+    }
+
+    #[test]
+    fn the_hello_of_section_5_7() {
+        let key = MaskingKey::new([0x37, 0xfa, 0x21, 0x3d]);
+        let mut payload = [0x7f, 0x9f, 0x4d, 0x51, 0x58];
+        key.apply(&mut payload);
+        assert_eq!(&payload, b"Hello");
+    }
+
+    #[test]
+    fn every_short_length_at_every_phase_and_alignment() {
+        let key = MaskingKey::new([1, 20, 200, 255]);
+        let source: Vec<u8> = (0..=255).cycle().take(700).collect();
+        for start in 0..9 {
+            for len in (0..300).chain([511, 512, 513, 680]) {
+                for phase in 0..5 {
+                    let payload = &source[start..start + len];
+                    let expected = naive(key, phase, payload);
+                    let mut in_place = source.clone();
+                    key.at(phase).apply(&mut in_place[start..start + len]);
+                    assert_eq!(in_place[start..start + len], expected);
+                    let mut copied = vec![0; len];
+                    key.at(phase).copy(payload, &mut copied);
+                    assert_eq!(copied, expected);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_are_masked_as_the_whole(
+            key: [u8; 4],
+            payload in proptest::collection::vec(any::<u8>(), 0..2_000),
+            cut: proptest::sample::Index,
+        ) {
+            let key = MaskingKey::new(key);
+            let cut = cut.index(payload.len() + 1);
+            let mut pieces = payload.clone();
+            let (first, second) = pieces.split_at_mut(cut);
+            key.apply(first);
+            key.at(cut as u64).apply(second);
+            prop_assert_eq!(pieces, naive(key, 0, &payload));
+        }
+    }
+}

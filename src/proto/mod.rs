@@ -1,0 +1,25 @@
+//! The protocol with no I/O: bytes in, events out, bytes out.
+//!
+//! No socket, no clock, no thread, no source of entropy: time and seeds are arguments.
+
+// mod accept;
+mod buffer;
+mod close;
+mod config;
+// mod connection;
+mod error;
+// mod extension;
+mod frame;
+// mod handshake;
+// mod http;
+mod mask;
+// mod timer;
+// mod url;
+pub mod utf8;
+
+pub use buffer::{RecvBuffer, SendBuffer};
+pub use close::{Close, CloseCode, REASON_MAX};
+pub use config::{Config, Delivery};
+pub use error::{ProtocolError, SendError};
+pub use frame::{CONTROL_PAYLOAD_MAX, EncodedHeader, FrameHeader, HEADER_SIZE_MAX, Opcode, Role};
+pub use mask::MaskingKey;
