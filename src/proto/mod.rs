@@ -6,20 +6,23 @@
 mod buffer;
 mod close;
 mod config;
-// mod connection;
+mod connection;
 mod error;
+mod event;
 // mod extension;
 mod frame;
 // mod handshake;
 // mod http;
 mod mask;
-// mod timer;
+mod timer;
 // mod url;
 pub mod utf8;
 
 pub use buffer::{RecvBuffer, SendBuffer};
 pub use close::{Close, CloseCode, REASON_MAX};
 pub use config::{Config, Delivery};
+pub use connection::{Connection, Data, Fragments, Prepared, Vectored};
 pub use error::{ProtocolError, SendError};
+pub use event::{Chunk, Closed, ClosedWhy, Event, Kind, Party};
 pub use frame::{CONTROL_PAYLOAD_MAX, EncodedHeader, FrameHeader, HEADER_SIZE_MAX, Opcode, Role};
 pub use mask::MaskingKey;

@@ -1,0 +1,224 @@
+//! The closing handshake ([RFC 6455 §7]).
+//!
+//! A Close frame is sent at most once and obeyed at most once. After both, or after a deadline,
+//! or after the end of the peer's stream, only the transport remains to be closed.
+//!
+//! ```text
+//!             close(), idle                their Close
+//!    Open --------------------> Closing --------------------> Ended --> Over
+//!     |                            |    deadline, end of file   ^  told by
+//!     |                            +----------------------------+  Event::Closed
+//!     |     their Close (answered), pong deadline, end of file  |
+//!     +---------------------------------------------------------+
+//!     |
+//!     +-- the peer breaks the protocol (also from Closing) --> Err, for good
+//! ```
+//!
+//! [RFC 6455 §7]: https://www.rfc-editor.org/rfc/rfc6455#section-7
+
+use std::time::Instant;
+
+use crate::proto::buffer::SendBuffer;
+use crate::proto::close::{Close, CloseCode, REASON_MAX};
+use crate::proto::connection::{Connection, Event};
+use crate::proto::error::{ProtocolError, SendError};
+use crate::proto::event::{Closed, ClosedWhy, Party};
+use crate::proto::frame::Opcode;
+use crate::proto::timer::Due;
+
+/// Where the connection stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum State {
+    /// Messages pass both ways.
+    Open,
+    /// Our Close is sent; theirs is awaited until the deadline, and messages still come.
+    Closing { why: ClosedWhy, deadline: Instant },
+    /// The end, to be told.
+    Ended(Closed),
+    /// The end, told.
+    Over,
+}
+
+impl Connection {
+    /// Begins the closing handshake; messages of the peer still come until its Close does.
+    ///
+    /// `None` sends a Close frame without a code. The end is told by
+    /// [`Event::Closed`], after the peer's Close or [`Config::close_timeout`].
+    ///
+    /// [`Config::close_timeout`]: crate::proto::Config::close_timeout
+    ///
+    /// # Errors
+    ///
+    /// When the connection is closing or closed already, or with a reason above
+    /// [`REASON_MAX`] bytes.
+    pub fn close(
+        &mut self,
+        now: Instant,
+        close: Option<Close<'_>>,
+        send: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        let code = close.map(|close| close.code);
+        self.begin_close(now, close, ClosedWhy::Handshake { code }, send)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest.
+    ///
+    /// Ask again after each call that takes `now`; a deadline that moved back may be noticed
+    /// late, for an early call of `handle_timeout` does nothing.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            Ok(State::Open) => self.timers.deadline(&self.config),
+            Ok(State::Closing { deadline, .. }) => Some(deadline),
+            Ok(State::Ended(_) | State::Over) | Err(_) => None,
+        }
+    }
+
+    /// Does what is due at `now`: a Ping, or the end. [`poll`](Self::poll) tells the end.
+    pub fn handle_timeout(&mut self, now: Instant, send: &mut SendBuffer) {
+        match self.state {
+            Ok(State::Open) => match self.timers.due(now, &self.config) {
+                Due::Nothing => {}
+                Due::Ping => self.queue(true, Opcode::Ping, b"", send),
+                Due::IdleTimeout => {
+                    let close = Close {
+                        code: CloseCode::GOING_AWAY,
+                        reason: "no message for too long",
+                    };
+                    let begun = self.begin_close(now, Some(close), ClosedWhy::IdleTimeout, send);
+                    begun.expect("an open connection can begin to close, and the reason is short");
+                }
+                Due::PongTimeout => {
+                    // Best effort: perhaps only the peer's direction is dead.
+                    let close = Close {
+                        code: CloseCode::INTERNAL_ERROR,
+                        reason: "a ping was left unanswered",
+                    };
+                    self.queue_close(Some(close), send)
+                        .expect("the reason is short");
+                    self.end(Party::Peer, now, ClosedWhy::PongTimeout);
+                }
+            },
+            Ok(State::Closing { deadline, .. }) if deadline <= now => {
+                self.end(Party::Peer, now, ClosedWhy::CloseTimeout);
+            }
+            _ => {}
+        }
+    }
+
+    /// The peer's stream has ended: nothing more will be received.
+    ///
+    /// What was received before is still polled; then [`poll`](Self::poll) tells the end.
+    pub fn handle_eof(&mut self) {
+        self.eof = true;
+    }
+
+    /// Whether the end was told, or the peer broke the protocol: only the transport remains.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, Ok(State::Over) | Err(_))
+    }
+
+    /// Whether messages may be sent: no Close frame was sent, and no end has come.
+    #[inline]
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, Ok(State::Open))
+    }
+
+    /// Obeys the peer's Close frame: §5.5.1, it is answered unless ours went first.
+    pub(super) fn handle_close(
+        &mut self,
+        now: Instant,
+        close: Option<Close<'_>>,
+        send: &mut SendBuffer,
+    ) {
+        match self.state {
+            Ok(State::Closing { why, .. }) => self.end(Party::Us, now, why),
+            _ => {
+                let code = close.map(|close| close.code);
+                // §5.5.1: the reply echoes the code; the reason was for us.
+                let reply = code.map(|code| Close { code, reason: "" });
+                self.queue_close(reply, send)
+                    .expect("an empty reason is short");
+                self.end(Party::Peer, now, ClosedWhy::Handshake { code });
+            }
+        }
+    }
+
+    /// Fails the connection (§7.1.7): says why in a Close frame, unless one went out already.
+    #[cold]
+    pub(super) fn fail(&mut self, error: ProtocolError, send: &mut SendBuffer) -> ProtocolError {
+        if self.is_open() {
+            let reason = error.to_string();
+            let close = Close {
+                code: error.close_code(),
+                reason: reason.get(..REASON_MAX).unwrap_or(&reason),
+            };
+            // A reason that cannot be told is no reason to stay silent.
+            if self.queue_close(Some(close), send).is_err() {
+                let silent = Close {
+                    reason: "",
+                    ..close
+                };
+                self.queue_close(Some(silent), send)
+                    .expect("an empty reason is short");
+            }
+        }
+        self.state = Err(error);
+        error
+    }
+
+    /// The end of the peer's stream, after all it sent was polled.
+    #[cold]
+    pub(super) fn end_of_file(&mut self, now: Instant, mid_frame: bool) {
+        let mid_message = mid_frame || self.reader.is_mid_message();
+        self.end(Party::Peer, now, ClosedWhy::EndOfFile { mid_message });
+    }
+
+    /// What a connection that is no longer polled for messages answers.
+    #[cold]
+    pub(super) fn poll_end<'b>(&mut self) -> Result<Option<Event<'b>>, ProtocolError> {
+        match self.state {
+            Ok(State::Ended(closed)) => {
+                self.state = Ok(State::Over);
+                Ok(Some(Event::Closed(closed)))
+            }
+            Err(error) => Err(error),
+            Ok(_) => Ok(None),
+        }
+    }
+
+    fn begin_close(
+        &mut self,
+        now: Instant,
+        close: Option<Close<'_>>,
+        why: ClosedWhy,
+        send: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        if !self.is_open() {
+            return Err(SendError::Closed);
+        }
+        self.queue_close(close, send)?;
+        let deadline = now + self.config.close_timeout;
+        self.state = Ok(State::Closing { why, deadline });
+        Ok(())
+    }
+
+    fn queue_close(
+        &mut self,
+        close: Option<Close<'_>>,
+        send: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        let (payload, len) = match close {
+            Some(close) => close.encode()?,
+            None => ([0; _], 0),
+        };
+        self.queue(true, Opcode::Close, &payload[..len], send);
+        Ok(())
+    }
+
+    fn end(&mut self, by: Party, at: Instant, why: ClosedWhy) {
+        self.state = Ok(State::Ended(Closed { by, at, why }));
+    }
+}

@@ -1,0 +1,195 @@
+//! A connection after its opening handshake ([RFC 6455 §5], §7).
+//!
+//! [`Connection::poll`] is the one place that decides what the next bytes mean and answers what
+//! must be answered; [`read`] takes bytes off the receive buffer, [`write`] puts frames onto the
+//! send buffer, [`close`] has the states and the timers.
+//!
+//! [RFC 6455 §5]: https://www.rfc-editor.org/rfc/rfc6455#section-5
+
+mod close;
+mod read;
+mod write;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::proto::buffer::{RecvBuffer, SendBuffer};
+use crate::proto::close::Close;
+use crate::proto::config::Config;
+use crate::proto::error::ProtocolError;
+use crate::proto::event::{Chunk, Event, Kind};
+use crate::proto::frame::{Opcode, Role};
+use crate::proto::timer::Timers;
+use crate::proto::utf8;
+
+use close::State;
+use read::{Reader, Step};
+use write::MaskingKeys;
+pub use write::{Data, Fragments, Prepared, Vectored};
+
+/// One end of an open connection: bytes in, events out, bytes out.
+///
+/// It owns no buffer, reads no clock and draws no entropy of its own:
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Instant;
+/// use openline::proto::{Config, Connection, Event, RecvBuffer, Role, SendBuffer};
+///
+/// let now = Instant::now();
+/// let config = Arc::new(Config::default());
+/// let mut connection = Connection::established(Role::Server, config, now, [0; 32]);
+/// let (mut recv, mut send) = (RecvBuffer::new(), SendBuffer::new());
+///
+/// recv.extend(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
+/// while let Some(event) = connection.poll(now, &mut recv, &mut send)? {
+///     if let Event::Text(text) = event {
+///         connection.send_text(text, &mut send)?; // the event is still borrowed: no copy
+///     }
+/// }
+/// assert_eq!(send.pending(), b"\x81\x05Hello"); // transport.write(send.pending())?
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// After any of its calls, write what is [pending](SendBuffer::pending), and look at
+/// [`poll_timeout`](Self::poll_timeout).
+#[derive(Debug)]
+pub struct Connection {
+    config: Arc<Config>,
+    /// The client's; a server has none.
+    masking: Option<Box<MaskingKeys>>,
+    state: Result<State, ProtocolError>,
+    reader: Reader,
+    /// The kind of the message in fragments that we have begun to send.
+    writing: Option<Kind>,
+    timers: Timers,
+    /// Whether the peer's stream has ended.
+    eof: bool,
+}
+
+impl Connection {
+    /// A connection whose opening handshake took place elsewhere.
+    ///
+    /// `seed` is a client's source of masking keys and must be unpredictable (§5.3, §10.3); a
+    /// server does not use it.
+    #[must_use]
+    pub fn established(role: Role, config: Arc<Config>, now: Instant, seed: [u8; 32]) -> Self {
+        Self {
+            config,
+            masking: match role {
+                Role::Client => Some(Box::new(MaskingKeys::new(seed))),
+                Role::Server => None,
+            },
+            state: Ok(State::Open),
+            reader: Reader::default(),
+            writing: None,
+            timers: Timers::new(now),
+            eof: false,
+        }
+    }
+
+    /// The next event that the bytes in `recv` make; `None`: more bytes, please.
+    ///
+    /// Replies (Pong, Close) are queued in `send`. While `send` holds
+    /// [`Config::send_queue_max`] bytes or more, nothing is parsed and the answer is `None`: a
+    /// peer that does not read is not listened to.
+    ///
+    /// # Errors
+    ///
+    /// The peer broke the protocol, or a limit. The Close frame that says so is queued; every
+    /// later call answers the same error.
+    #[inline]
+    pub fn poll<'b>(
+        &mut self,
+        now: Instant,
+        recv: &'b mut RecvBuffer,
+        send: &mut SendBuffer,
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        let (Ok(State::Open) | Ok(State::Closing { .. })) = self.state else {
+            return self.poll_end();
+        };
+        if send.len() >= self.config.send_queue_max {
+            return Ok(None);
+        }
+        let unparsed = recv.unparsed_len();
+        let step = match self.reader.next(&self.config, self.role(), recv) {
+            Ok(step) => step,
+            Err(error) => return Err(self.fail(error, send)),
+        };
+        Ok(Some(match step {
+            Step::Whole(Kind::Text, payload) => {
+                self.timers.received_message(now);
+                match utf8::check(recv.at(payload)) {
+                    Ok(text) => Event::Text(text),
+                    Err(_) => return Err(self.fail(ProtocolError::InvalidUtf8, send)),
+                }
+            }
+            Step::Whole(Kind::Binary, payload) => {
+                self.timers.received_message(now);
+                Event::Binary(recv.at(payload))
+            }
+            Step::Gathered(Kind::Text, payload) => {
+                self.timers.received_message(now);
+                match utf8::check(recv.at(payload)) {
+                    Ok(text) => Event::Text(text),
+                    Err(_) => return Err(self.fail(ProtocolError::InvalidUtf8, send)),
+                }
+            }
+            Step::Gathered(Kind::Binary, payload) => {
+                self.timers.received_message(now);
+                Event::Binary(recv.at(payload))
+            }
+            Step::Chunk(kind, payload, last) => {
+                self.timers.received_message(now);
+                Event::Chunk(Chunk {
+                    kind,
+                    data: recv.at(payload),
+                    last,
+                })
+            }
+            Step::Ping(payload) => {
+                self.timers.received(now);
+                let payload = recv.at(payload);
+                // §5.5.2: each Ping is answered with its payload, unless our Close went out.
+                if self.is_open() {
+                    self.queue(true, Opcode::Pong, payload, send);
+                }
+                Event::Ping(payload)
+            }
+            Step::Pong(payload) => {
+                self.timers.received(now);
+                Event::Pong(recv.at(payload))
+            }
+            Step::Close(payload) => match Close::decode(recv.at(payload)) {
+                Ok(close) => {
+                    self.handle_close(now, close, send);
+                    Event::Close(close)
+                }
+                Err(error) => return Err(self.fail(error, send)),
+            },
+            Step::More => {
+                if recv.unparsed_len() != unparsed {
+                    self.timers.received(now);
+                }
+                if self.eof {
+                    self.end_of_file(now, recv.unparsed_len() > 0);
+                    return self.poll_end();
+                }
+                return Ok(None);
+            }
+        }))
+    }
+
+    /// Which end this is.
+    #[inline]
+    #[must_use]
+    pub fn role(&self) -> Role {
+        write::role(self.masking.as_deref())
+    }
+
+    /// The limits and timers in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}

@@ -1,0 +1,158 @@
+//! The timers of an open connection as values: ping, pong, idle.
+//!
+//! They are measured from what was last received or sent, so nothing is armed or cancelled on a
+//! message's way: it only leaves its time behind. The deadlines of the two handshakes are fixed
+//! when they begin, and stand where those states do.
+
+use std::time::Instant;
+
+use crate::proto::config::Config;
+
+/// What the timers are measured from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timers {
+    /// When the peer's last byte was parsed.
+    received: Instant,
+    /// When our last Ping went out; it is answered once `received` is not before it.
+    pinged: Option<Instant>,
+    /// From when the idle time counts.
+    idle_since: Instant,
+    /// Whether a message was sent since.
+    sent: bool,
+}
+
+/// What is to be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    Ping,
+    PongTimeout,
+    IdleTimeout,
+}
+
+impl Timers {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            received: now,
+            pinged: None,
+            idle_since: now,
+            sent: false,
+        }
+    }
+
+    /// Bytes of the peer were parsed.
+    #[inline]
+    pub(crate) fn received(&mut self, now: Instant) {
+        self.received = now;
+    }
+
+    /// They were of a data message.
+    #[inline]
+    pub(crate) fn received_message(&mut self, now: Instant) {
+        self.received = now;
+        self.idle_since = now;
+    }
+
+    /// A message was queued. Senders have no clock at hand: [`due`](Self::due) takes the time.
+    #[inline]
+    pub(crate) fn sent_message(&mut self) {
+        self.sent = true;
+    }
+
+    /// When [`due`](Self::due) is to be asked at the latest.
+    pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
+        let life = match (self.unanswered(), config.ping_interval) {
+            (Some(pinged), _) => Some(pinged + config.pong_timeout),
+            (None, Some(interval)) => Some(self.received + interval),
+            (None, None) => None,
+        };
+        let idle = config.idle_timeout.map(|timeout| self.idle_since + timeout);
+        [life, idle].into_iter().flatten().min()
+    }
+
+    /// What is due at `now`. A Ping is noted as sent.
+    pub(crate) fn due(&mut self, now: Instant, config: &Config) -> Due {
+        if let Some(timeout) = config.idle_timeout
+            && self.idle_since + timeout <= now
+        {
+            if !self.sent {
+                return Due::IdleTimeout;
+            }
+            // A message went out at some time since; counting from now errs by less than the
+            // timeout, and spares every send a look at the clock.
+            self.sent = false;
+            self.idle_since = now;
+        }
+        match (self.unanswered(), config.ping_interval) {
+            (Some(pinged), _) if pinged + config.pong_timeout <= now => Due::PongTimeout,
+            (None, Some(interval)) if self.received + interval <= now => {
+                self.pinged = Some(now);
+                Due::Ping
+            }
+            _ => Due::Nothing,
+        }
+    }
+
+    /// When our last Ping went out, if no byte has come since.
+    fn unanswered(&self) -> Option<Instant> {
+        self.pinged.filter(|pinged| *pinged > self.received)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Due, Timers};
+    use crate::proto::config::Config;
+
+    fn config() -> Config {
+        Config {
+            ping_interval: Some(seconds(30)),
+            pong_timeout: seconds(10),
+            idle_timeout: Some(seconds(100)),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn silence_is_pinged_and_then_declared_dead() {
+        let (start, config) = (Instant::now(), config());
+        let mut timers = Timers::new(start);
+        assert_eq!(timers.deadline(&config), Some(start + seconds(30)));
+        assert_eq!(timers.due(start + seconds(29), &config), Due::Nothing);
+        assert_eq!(timers.due(start + seconds(31), &config), Due::Ping);
+        assert_eq!(timers.deadline(&config), Some(start + seconds(41)));
+        assert_eq!(timers.due(start + seconds(40), &config), Due::Nothing);
+        assert_eq!(timers.due(start + seconds(41), &config), Due::PongTimeout);
+    }
+
+    #[test]
+    fn any_byte_shows_life() {
+        let (start, config) = (Instant::now(), config());
+        let mut timers = Timers::new(start);
+        assert_eq!(timers.due(start + seconds(30), &config), Due::Ping);
+        timers.received(start + seconds(30));
+        assert_eq!(timers.deadline(&config), Some(start + seconds(60)));
+        assert_eq!(timers.due(start + seconds(45), &config), Due::Nothing);
+        assert_eq!(timers.due(start + seconds(60), &config), Due::Ping);
+    }
+
+    #[test]
+    fn idleness_is_the_absence_of_messages_either_way() {
+        let (start, mut config) = (Instant::now(), config());
+        config.ping_interval = None;
+        let mut timers = Timers::new(start);
+        timers.received_message(start + seconds(50));
+        timers.received(start + seconds(140));
+        assert_eq!(timers.due(start + seconds(149), &config), Due::Nothing);
+        timers.sent_message();
+        assert_eq!(timers.due(start + seconds(150), &config), Due::Nothing);
+        assert_eq!(timers.deadline(&config), Some(start + seconds(250)));
+        assert_eq!(timers.due(start + seconds(250), &config), Due::IdleTimeout);
+    }
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+}
