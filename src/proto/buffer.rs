@@ -173,12 +173,6 @@ impl RecvBuffer {
         self.filled - self.parsed
     }
 
-    /// The bytes of the assembled message so far.
-    #[inline]
-    pub(crate) fn message_len(&self) -> usize {
-        self.message.len()
-    }
-
     #[inline]
     pub(crate) fn set_lacking(&mut self, lacking: u64) {
         self.lacking = lacking;
@@ -422,7 +416,7 @@ mod tests {
                 recv.consume(1);
                 recv.absorb(1, None);
                 recv.spare_mut(size);
-                assert_eq!(recv.message_len(), 4 + round);
+                assert_eq!(recv.len(), 4 + round);
             }
             assert!(recv.capacity() <= 2 * (recv.len() + size) + 16);
             let message = recv.finish();

@@ -23,6 +23,10 @@ pub fn check(bytes: &[u8]) -> Result<&str, Invalid> {
 
 const SIMD_MIN: usize = 32;
 
+/// These bytes can never become UTF-8, and this is the first of the piece that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidAt(pub usize);
+
 /// Checks a text that arrives in pieces, each byte once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Validator {
@@ -33,20 +37,28 @@ pub struct Validator {
 
 impl Validator {
     /// Takes the next piece.
-    pub fn push(&mut self, piece: &[u8]) -> Result<(), Invalid> {
-        let piece = self.complete(piece)?;
-        match simdutf8::compat::from_utf8(piece) {
-            Ok(_) => Ok(()),
-            Err(error) if error.error_len().is_some() => Err(Invalid),
-            Err(error) => {
-                // At most three bytes: the fourth completes or refutes any character.
-                for &byte in &piece[error.valid_up_to()..] {
-                    self.cut[usize::from(self.cut_len)] = byte;
-                    self.cut_len += 1;
-                }
-                Ok(())
+    ///
+    /// # Errors
+    ///
+    /// Where in `piece` the first byte lies that no continuation could make good.
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), InvalidAt> {
+        let begun = self.complete(piece)?;
+        let piece = &piece[begun..];
+        let Err(error) = simdutf8::compat::from_utf8(piece) else {
+            return Ok(());
+        };
+        let valid = error.valid_up_to();
+        let Some(len) = error.error_len() else {
+            // At most three bytes: the fourth completes or refutes any character.
+            for &byte in &piece[valid..] {
+                self.cut[usize::from(self.cut_len)] = byte;
+                self.cut_len += 1;
             }
-        }
+            return Ok(());
+        };
+        // Either the first byte of the sequence is to blame, or the one behind a good beginning.
+        let beginning = is_beginning(&piece[valid..valid + len]);
+        Err(InvalidAt(begun + valid + if beginning { len } else { 0 }))
     }
 
     /// Whether the text may end here: not within a character.
@@ -55,31 +67,37 @@ impl Validator {
         self.cut_len == 0
     }
 
-    /// Completes the character that was cut in two; returns what of `piece` lies behind it.
-    fn complete<'a>(&mut self, piece: &'a [u8]) -> Result<&'a [u8], Invalid> {
-        let mut rest = piece;
-        while self.cut_len > 0 {
-            let Some((&byte, behind)) = rest.split_first() else {
-                break;
-            };
-            rest = behind;
+    /// Completes the character that was cut in two; returns how many bytes of `piece` it took.
+    fn complete(&mut self, piece: &[u8]) -> Result<usize, InvalidAt> {
+        let mut taken = 0;
+        while self.cut_len > 0
+            && let Some(&byte) = piece.get(taken)
+        {
             let len = usize::from(self.cut_len);
             self.cut[len] = byte;
-            match std::str::from_utf8(&self.cut[..=len]) {
-                Ok(_) => self.cut_len = 0,
-                Err(error) if error.error_len().is_some() => return Err(Invalid),
-                Err(_) => self.cut_len += 1,
+            if std::str::from_utf8(&self.cut[..=len]).is_ok() {
+                self.cut_len = 0;
+            } else if is_beginning(&self.cut[..=len]) {
+                self.cut_len += 1;
+            } else {
+                return Err(InvalidAt(taken));
             }
+            taken += 1;
         }
-        Ok(rest)
+        Ok(taken)
     }
+}
+
+/// Whether these bytes are a character cut short.
+fn is_beginning(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
-    use super::{Invalid, Validator, check};
+    use super::{InvalidAt, Validator, check};
 
     /// How many bytes a validator takes one at a time before it refuses; all of them: `None`.
     fn refused_at(bytes: &[u8]) -> Option<usize> {
@@ -125,10 +143,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_byte_at_a_time_agrees_with_the_standard_library(
-            bytes in proptest::collection::vec(any::<u8>(), 0..12)
+        fn the_byte_to_blame_is_the_same_at_once_and_one_at_a_time(
+            start in "\\PC{0,3}",
+            bytes in proptest::collection::vec(any::<u8>(), 0..12),
         ) {
+            let bytes = [start.as_bytes(), &bytes].concat();
             prop_assert_eq!(refused_at(&bytes), naive(&bytes));
+            let at_once = Validator::default().push(&bytes);
+            prop_assert_eq!(at_once.err(), naive(&bytes).map(InvalidAt));
         }
 
         #[test]
@@ -145,12 +167,10 @@ mod tests {
             let mut cuts = cuts.map(|cut| cut.index(bytes.len() + 1));
             cuts.sort_unstable();
             let mut validator = Validator::default();
-            let mut outcome = Ok(());
-            for range in [0..cuts[0], cuts[0]..cuts[1], cuts[1]..cuts[2], cuts[2]..bytes.len()] {
-                outcome = outcome.and_then(|()| validator.push(&bytes[range]));
-            }
-            let whole = outcome.and(if validator.is_complete() { Ok(()) } else { Err(Invalid) });
-            prop_assert_eq!(whole, check(&bytes).map(|_| ()));
+            let valid = [0..cuts[0], cuts[0]..cuts[1], cuts[1]..cuts[2], cuts[2]..bytes.len()]
+                .into_iter()
+                .all(|range| validator.push(&bytes[range]).is_ok());
+            prop_assert_eq!(valid && validator.is_complete(), check(&bytes).is_ok());
         }
     }
 }

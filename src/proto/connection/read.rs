@@ -14,7 +14,7 @@ use crate::proto::error::ProtocolError;
 use crate::proto::event::Kind;
 use crate::proto::frame::{FrameHeader, Opcode, Role};
 use crate::proto::mask::MaskingKey;
-use crate::proto::utf8::Validator;
+use crate::proto::utf8::{InvalidAt, Validator};
 
 /// What the next bytes make; the ranges are of the receive buffer, unmasked.
 #[derive(Debug)]
@@ -47,10 +47,12 @@ struct Message {
     declared: u64,
     fragments: u32,
     utf8: Validator,
+    /// The text was found not to be UTF-8, and the chunk before that was delivered.
+    refused: bool,
 }
 
 /// The frame whose payload is arriving, or the last one that did.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Frame {
     fin: bool,
     /// The bytes of payload that have not come yet.
@@ -70,12 +72,10 @@ impl Reader {
     ) -> Result<Step, ProtocolError> {
         loop {
             if let Some(message) = &mut self.message
-                && message.frame.lacking > 0
+                && message.is_within_frame()
+                && let Some(step) = message.take_payload(config, recv)?
             {
-                match message.take_payload(config, recv)? {
-                    None => {}
-                    Some(step) => return Ok(self.pass(step)),
-                }
+                return Ok(self.pass(step));
             }
             let Some((header, size)) = FrameHeader::decode(recv.unparsed(), role.peer())? else {
                 recv.set_lacking(0);
@@ -120,9 +120,9 @@ impl Reader {
         size: usize,
         recv: &mut RecvBuffer,
     ) -> Result<Option<Step>, ProtocolError> {
-        let (declared, fragments) = match (&self.message, kind) {
-            (None, Some(_)) => (0, 0),
-            (Some(message), None) => (message.declared, message.fragments),
+        let message = match (&mut self.message, kind) {
+            (message @ None, Some(kind)) => message.insert(Message::new(kind)),
+            (Some(message), None) => message,
             // §5.4: fragments of one message are not interleaved with another's.
             (Some(_), Some(_)) => return Err(ProtocolError::ExpectedContinuation),
             (None, None) => return Err(ProtocolError::UnexpectedContinuation),
@@ -134,39 +134,25 @@ impl Reader {
                 max: config.frame_size_max,
             });
         }
-        let declared = declared.saturating_add(header.payload_len);
-        if declared > config.message_size_max {
+        message.declared = message.declared.saturating_add(header.payload_len);
+        if message.declared > config.message_size_max {
             return Err(ProtocolError::MessageTooLarge {
-                declared,
+                declared: message.declared,
                 max: config.message_size_max,
             });
         }
-        if fragments >= config.fragments_max {
+        if message.fragments == config.fragments_max {
             return Err(ProtocolError::TooManyFragments {
                 max: config.fragments_max,
             });
         }
-        recv.consume(size);
-        let frame = Frame {
+        message.fragments += 1;
+        message.frame = Frame {
             fin: header.fin,
             lacking: header.payload_len,
             key: header.mask,
         };
-        let message = match (&mut self.message, kind) {
-            (Some(message), _) => {
-                message.frame = frame;
-                message
-            }
-            (none, kind) => none.insert(Message {
-                kind: kind.unwrap_or(Kind::Binary),
-                frame,
-                declared: 0,
-                fragments: 0,
-                utf8: Validator::default(),
-            }),
-        };
-        message.declared = declared;
-        message.fragments = fragments + 1;
+        recv.consume(size);
         // An empty frame has no payload to wait for.
         match header.payload_len {
             0 => message.end_frame(config, recv),
@@ -184,6 +170,21 @@ impl Reader {
 }
 
 impl Message {
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            frame: Frame::default(),
+            declared: 0,
+            fragments: 0,
+            utf8: Validator::default(),
+            refused: false,
+        }
+    }
+
+    fn is_within_frame(&self) -> bool {
+        self.frame.lacking > 0 || self.refused
+    }
+
     /// Takes what has come of the frame's payload; `None` when the frame is over and another
     /// has to follow.
     fn take_payload(
@@ -191,11 +192,41 @@ impl Message {
         config: &Config,
         recv: &mut RecvBuffer,
     ) -> Result<Option<Step>, ProtocolError> {
+        if self.refused {
+            return Err(ProtocolError::InvalidUtf8);
+        }
         let n = usize::try_from(self.frame.lacking)
             .unwrap_or(usize::MAX)
             .min(recv.unparsed_len());
+        let piece = self.take_piece(n, config.delivery, recv);
+        recv.set_lacking(self.frame.lacking);
+        if self.kind == Kind::Text
+            && let Err(InvalidAt(valid)) = self.check(recv.at(piece.clone()))
+        {
+            // §8.1: what can no longer become UTF-8 fails now, not when the frame is complete.
+            if config.delivery == Delivery::Whole || valid == 0 {
+                return Err(ProtocolError::InvalidUtf8);
+            }
+            self.refused = true;
+            let valid = piece.start..piece.start + valid;
+            return Ok(Some(Step::Chunk(self.kind, valid, false)));
+        }
+        match (self.frame.lacking, config.delivery) {
+            (0, Delivery::Whole) => self.end_frame(config, recv),
+            (lacking, Delivery::Chunks) if n > 0 => {
+                let last = lacking == 0 && self.frame.fin;
+                Ok(Some(Step::Chunk(self.kind, piece, last)))
+            }
+            _ => Ok(Some(Step::More)),
+        }
+    }
+
+    /// Takes `n` bytes of payload off the buffer, unmasked; returns where they now lie.
+    fn take_piece(&mut self, n: usize, delivery: Delivery, recv: &mut RecvBuffer) -> Range<usize> {
         let key = self.frame.key;
-        let piece = match config.delivery {
+        self.frame.lacking -= n as u64;
+        self.frame.key = key.map(|key| key.at(n as u64));
+        match delivery {
             Delivery::Whole => recv.absorb(n, key),
             Delivery::Chunks => {
                 let piece = recv.consume(n);
@@ -204,23 +235,16 @@ impl Message {
                 }
                 piece
             }
-        };
-        self.frame.lacking -= n as u64;
-        self.frame.key = key.map(|key| key.at(n as u64));
-        if self.kind == Kind::Text {
-            // §8.1: what can no longer become UTF-8 fails now, not when the frame is complete.
-            let checked = self.utf8.push(recv.at(piece.clone()));
-            checked.map_err(|_| ProtocolError::InvalidUtf8)?;
         }
-        recv.set_lacking(self.frame.lacking);
-        match (self.frame.lacking, config.delivery) {
-            (0, Delivery::Whole) => self.end_frame(config, recv),
-            (0, Delivery::Chunks) if self.frame.fin => {
-                self.end_text()?;
-                Ok(Some(Step::Chunk(self.kind, piece, true)))
-            }
-            (_, Delivery::Chunks) if n > 0 => Ok(Some(Step::Chunk(self.kind, piece, false))),
-            _ => Ok(Some(Step::More)),
+    }
+
+    /// Checks the next piece of a text, and the end of the text behind its last piece.
+    fn check(&mut self, piece: &[u8]) -> Result<(), InvalidAt> {
+        self.utf8.push(piece)?;
+        let ends = self.frame.lacking == 0 && self.frame.fin;
+        match ends && !self.utf8.is_complete() {
+            true => Err(InvalidAt(piece.len())),
+            false => Ok(()),
         }
     }
 
@@ -233,18 +257,14 @@ impl Message {
         if !self.frame.fin {
             return Ok(None);
         }
-        self.end_text()?;
+        // An empty last frame has no piece that would have been checked.
+        if !self.utf8.is_complete() {
+            return Err(ProtocolError::InvalidUtf8);
+        }
         Ok(Some(match config.delivery {
             Delivery::Whole => Step::Gathered(self.kind, recv.finish()),
             Delivery::Chunks => Step::Chunk(self.kind, recv.consume(0), true),
         }))
-    }
-
-    fn end_text(&self) -> Result<(), ProtocolError> {
-        match self.utf8.is_complete() {
-            true => Ok(()),
-            false => Err(ProtocolError::InvalidUtf8),
-        }
     }
 }
 

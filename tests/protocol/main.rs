@@ -1,0 +1,13 @@
+//! The behaviour of a connection, section by section, with a virtual clock and no I/O.
+
+#![allow(clippy::cast_possible_truncation)]
+
+mod closing;
+mod control;
+mod delivery;
+mod fragmentation;
+mod limits;
+mod pair;
+mod sending;
+mod splits;
+mod timers;
