@@ -1,6 +1,6 @@
 //! The behaviour of a connection, section by section, with a virtual clock and no I/O.
 
-#![allow(clippy::cast_possible_truncation)]
+#![allow(unreachable_pub, clippy::cast_possible_truncation, clippy::unwrap_used)]
 
 mod closing;
 mod control;
