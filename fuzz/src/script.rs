@@ -1,0 +1,154 @@
+//! A script: limits, and what is done to one end of a connection, in order.
+//!
+//! The fuzzer draws all of it from its input, so that limits, operations and split points are
+//! explored together with the bytes.
+
+use std::time::{Duration, Instant};
+
+use arbitrary::Arbitrary;
+use openline::proto::{Close, CloseCode, Config, Delivery, Role};
+
+use crate::end::End;
+
+/// Limits small enough that short inputs reach them.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Limits {
+    chunks: bool,
+    frame_size_max: u16,
+    message_size_max: u16,
+    fragments_max: u8,
+    send_queue_max: u16,
+    ping_seconds: Option<u8>,
+    idle_seconds: Option<u8>,
+}
+
+impl Limits {
+    /// The configuration with these limits.
+    pub fn config(&self) -> Config {
+        Config {
+            delivery: if self.chunks { Delivery::Chunks } else { Delivery::Whole },
+            frame_size_max: self.frame_size_max.into(),
+            message_size_max: self.message_size_max.into(),
+            fragments_max: self.fragments_max.into(),
+            send_queue_max: usize::from(self.send_queue_max) + 1,
+            ping_interval: self.ping_seconds.map(|s| Duration::from_secs(u64::from(s) + 1)),
+            idle_timeout: self.idle_seconds.map(|s| Duration::from_secs(u64::from(s) + 1)),
+            ..Config::default()
+        }
+    }
+}
+
+/// Something done to one end.
+#[derive(Arbitrary, Clone, Debug)]
+pub enum Operation {
+    /// Bytes arrive, as they are.
+    Receive(Vec<u8>),
+    /// A frame arrives whose header is legal but for the bits of its first byte.
+    Frame(u8, Vec<u8>),
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    TextFragment(String, bool),
+    BinaryFragment(Vec<u8>, bool),
+    Close(Option<u16>, String),
+    /// The transport takes so many bytes of what waits.
+    Drain(u16),
+    Seconds(u8),
+    EndOfFile,
+}
+
+/// Limits and operations.
+#[derive(Arbitrary, Clone, Debug)]
+pub struct Script {
+    limits: Limits,
+    operations: Vec<Operation>,
+    /// The sizes of the pieces in which bytes arrive, used in turn.
+    pieces: Vec<u8>,
+}
+
+impl Script {
+    /// Carries the script out three times, whole, in the script's pieces and one byte at a time,
+    /// and asserts that the three saw and sent the same.
+    pub fn obeys_the_laws(&self, role: Role) {
+        let now = Instant::now();
+        let whole = self.play(role, now, &[]);
+        assert_eq!(self.play(role, now, &self.pieces), whole, "split as the script says");
+        assert_eq!(self.play(role, now, &[1]), whole, "one byte at a time");
+    }
+
+    fn play(&self, role: Role, now: Instant, pieces: &[u8]) -> End {
+        let mut end = End::new(role, self.limits.config(), now);
+        let mut sizes = pieces.iter().map(|size| usize::from(*size).max(1)).cycle();
+        for operation in &self.operations {
+            match operation {
+                Operation::Receive(bytes) => end.receive(bytes, &mut sizes),
+                Operation::Frame(first, payload) => {
+                    end.receive(&frame(role.peer(), *first, payload), &mut sizes);
+                }
+                operation => act(&mut end, operation),
+            }
+        }
+        end
+    }
+}
+
+/// Carries out an operation that is not about bytes that arrive.
+pub fn act(end: &mut End, operation: &Operation) {
+    let (connection, send, now) = (&mut end.connection, &mut end.send, end.now);
+    // A refusal is an answer like another; that nothing is queued then is seen in the bytes.
+    let _ = match operation {
+        Operation::Text(text) => connection.send_text(text, send),
+        Operation::Binary(data) => connection.send_binary(data, send),
+        Operation::Ping(payload) => connection.send_ping(payload, send),
+        Operation::Pong(payload) => connection.send_pong(payload, send),
+        Operation::TextFragment(piece, last) => match connection.resume_text(send) {
+            Some(message) => Ok(message),
+            None => connection.text_fragments(send),
+        }
+        .and_then(|mut message| match last {
+            true => message.finish(piece),
+            false => message.send(piece),
+        }),
+        Operation::BinaryFragment(piece, last) => match connection.resume_binary(send) {
+            Some(message) => Ok(message),
+            None => connection.binary_fragments(send),
+        }
+        .and_then(|mut message| match last {
+            true => message.finish(piece),
+            false => message.send(piece),
+        }),
+        Operation::Close(code, reason) => {
+            let code = code.map(|code| CloseCode::new(code).unwrap_or(CloseCode::NORMAL));
+            let close = code.map(|code| Close { code, reason });
+            connection.close(now, close, send)
+        }
+        Operation::Drain(n) => return end.drain((*n).into()),
+        Operation::Seconds(n) => return end.wait(Duration::from_secs((*n).into())),
+        Operation::EndOfFile => return end.end_of_file(),
+        Operation::Receive(_) | Operation::Frame(..) => Ok(()),
+    };
+    end.poll();
+}
+
+/// A frame of `sender` with a minimal length and, from a client, a masking key.
+fn frame(sender: Role, first: u8, payload: &[u8]) -> Vec<u8> {
+    let mask_bit = if sender == Role::Client { 0x80 } else { 0 };
+    let mut frame = vec![first];
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(len @ 0..126), _) => frame.push(mask_bit | len),
+        (_, Ok(len)) => {
+            frame.push(mask_bit | 126);
+            frame.extend(len.to_be_bytes());
+        }
+        _ => {
+            frame.push(mask_bit | 127);
+            frame.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    if sender == Role::Client {
+        frame.extend([0; 4]);
+    }
+    frame.extend(payload);
+    frame
+}
