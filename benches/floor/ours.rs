@@ -1,0 +1,86 @@
+//! Openline over the same streams, by its public API.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use openline::proto::{Config, Connection, Event, RecvBuffer, Role, SendBuffer};
+
+use super::stream::{DRAIN_SIZE, READ_SIZE, Stream};
+
+/// A server's connection that receives.
+pub(crate) struct Receiver {
+    connection: Connection,
+    recv: RecvBuffer,
+    send: SendBuffer,
+    now: Instant,
+}
+
+impl Receiver {
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            connection: established(Role::Server, now),
+            recv: RecvBuffer::new(),
+            send: SendBuffer::new(),
+            now,
+        }
+    }
+
+    /// Takes the whole stream, read by read; returns the number of messages.
+    pub(crate) fn pass(&mut self, stream: &Stream) -> usize {
+        let mut messages = 0;
+        for read in stream.bytes.chunks(READ_SIZE) {
+            self.recv.spare_mut(READ_SIZE)[..read.len()].copy_from_slice(read);
+            self.recv.commit(read.len());
+            while let Some(event) = self
+                .connection
+                .poll(self.now, &mut self.recv, &mut self.send)
+                .expect("the stream obeys the protocol")
+            {
+                match event {
+                    Event::Text(text) => {
+                        black_box(text);
+                    }
+                    Event::Binary(data) => {
+                        black_box(data);
+                    }
+                    other => unreachable!("the stream has whole messages only: {other:?}"),
+                }
+                messages += 1;
+            }
+        }
+        messages
+    }
+}
+
+/// A connection that sends binary messages, drained whenever it holds [`DRAIN_SIZE`].
+pub(crate) struct Sender {
+    connection: Connection,
+    send: SendBuffer,
+}
+
+impl Sender {
+    pub(crate) fn new(role: Role) -> Self {
+        Self {
+            connection: established(role, Instant::now()),
+            send: SendBuffer::new(),
+        }
+    }
+
+    /// Sends one message; `drain` gets the bytes when enough wait.
+    #[inline]
+    pub(crate) fn send(&mut self, payload: &[u8], drain: impl FnOnce(&[u8])) {
+        self.connection
+            .send_binary(payload, &mut self.send)
+            .expect("the queue is drained below its bound");
+        if self.send.len() >= DRAIN_SIZE {
+            drain(black_box(self.send.pending()));
+            self.send.advance(self.send.len());
+        }
+    }
+}
+
+fn established(role: Role, now: Instant) -> Connection {
+    Connection::established(role, Arc::new(Config::default()), now, [7; 32])
+}

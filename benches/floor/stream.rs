@@ -1,0 +1,116 @@
+//! What all are measured on: payloads, and long streams of masked frames.
+
+use std::fmt;
+
+use openline::proto::{FrameHeader, MaskingKey, Opcode};
+
+/// The bytes that a read brings.
+pub(crate) const READ_SIZE: usize = 64 << 10;
+
+/// A send buffer that holds this much is drained.
+pub(crate) const DRAIN_SIZE: usize = 64 << 10;
+
+/// The payload lengths measured.
+pub(crate) const SIZES: [usize; 5] = [16, 128, 1 << 10, 16 << 10, 1 << 20];
+
+/// What a message holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Bytes of a binary message.
+    Binary,
+    /// Text of one byte a character.
+    Ascii,
+    /// Text of two to four bytes a character.
+    MultiByte,
+}
+
+impl Content {
+    pub(crate) const ALL: [Self; 3] = [Self::Binary, Self::Ascii, Self::MultiByte];
+
+    /// A payload of `size` bytes.
+    pub(crate) fn payload(self, size: usize) -> Vec<u8> {
+        match self {
+            Self::Binary => (0..=255).cycle().take(size).collect(),
+            Self::Ascii => text("The quick brown fox jumps over the lazy dog. ", size),
+            Self::MultiByte => text("Κόσμε, здравствуй! 你好世界 👋 ", size),
+        }
+    }
+
+    fn opcode(self) -> Opcode {
+        match self {
+            Self::Binary => Opcode::Binary,
+            Self::Ascii | Self::MultiByte => Opcode::Text,
+        }
+    }
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Binary => "binary",
+            Self::Ascii => "ascii",
+            Self::MultiByte => "multibyte",
+        })
+    }
+}
+
+/// Masked messages of one size, one frame each, as a client sends them.
+pub(crate) struct Stream {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) messages: usize,
+    /// The bytes of one frame, header included.
+    pub(crate) frame_size: usize,
+}
+
+impl Stream {
+    /// Some 4 MiB: more than the nearer caches hold, as bytes from a network are in none.
+    pub(crate) fn new(content: Content, size: usize) -> Self {
+        let payload = content.payload(size);
+        let messages = (4 << 20) / (size + 8);
+        let mut bytes = Vec::new();
+        let mut key = 0x9e37_79b9_u32;
+        for _ in 0..messages {
+            key = key.wrapping_mul(0x0019_660d).wrapping_add(0x3c6e_f35f);
+            let mask = MaskingKey::new(key.to_be_bytes());
+            let header = FrameHeader {
+                fin: true,
+                rsv1: false,
+                opcode: content.opcode(),
+                mask: Some(mask),
+                payload_len: size as u64,
+            };
+            bytes.extend_from_slice(header.encode().as_bytes());
+            let start = bytes.len();
+            bytes.extend_from_slice(&payload);
+            mask.apply(&mut bytes[start..]);
+        }
+        Self {
+            frame_size: bytes.len() / messages,
+            bytes,
+            messages,
+        }
+    }
+}
+
+/// `16 B`, `1 KiB`, `1 MiB`.
+pub(crate) fn display(size: usize) -> String {
+    match size {
+        ..0x400 => format!("{size} B"),
+        0x400..0x10_0000 => format!("{} KiB", size >> 10),
+        _ => format!("{} MiB", size >> 20),
+    }
+}
+
+/// `sample` over and over, whole characters, filled up to `size` with spaces.
+fn text(sample: &str, size: usize) -> Vec<u8> {
+    let mut text = String::new();
+    for character in sample.chars().cycle() {
+        if text.len() + character.len_utf8() > size {
+            break;
+        }
+        text.push(character);
+    }
+    let mut bytes = text.into_bytes();
+    bytes.resize(size, b' ');
+    bytes
+}
