@@ -18,7 +18,9 @@
 
 use std::ops::Range;
 
+use crate::proto::frame::{EncodedHeader, HEADER_SIZE_MAX};
 use crate::proto::mask::MaskingKey;
+use crate::proto::utf8::{InvalidAt, Validator};
 
 /// Bytes received: the transport fills it, the protocol consumes it.
 ///
@@ -37,6 +39,9 @@ pub struct RecvBuffer {
     message: Range<usize>,
     parsed: usize,
     filled: usize,
+    /// The first `checked` bytes of the assembled message were checked by `text`.
+    text: Validator,
+    checked: usize,
     /// How many bytes the frame in progress still lacks, as its header declared.
     lacking: u64,
 }
@@ -50,6 +55,8 @@ impl RecvBuffer {
             message: 0..0,
             parsed: 0,
             filled: 0,
+            text: Validator::new(),
+            checked: 0,
             lacking: 0,
         }
     }
@@ -93,7 +100,8 @@ impl RecvBuffer {
         if self.is_empty() {
             self.rewind();
         }
-        if self.bytes.len() - self.filled < size {
+        let room = self.bytes.len() - self.filled;
+        if room < size || self.lacking > room as u64 {
             self.make_room(size);
         }
         &mut self.bytes[self.filled..self.filled + size]
@@ -132,6 +140,8 @@ impl RecvBuffer {
             message: 0..self.message.len(),
             parsed: self.message.len(),
             filled: bytes.len(),
+            text: self.text,
+            checked: self.checked,
             lacking: self.lacking,
             bytes,
         };
@@ -159,6 +169,8 @@ impl RecvBuffer {
         self.message = 0..message;
         self.parsed = message;
         self.filled = held.len();
+        self.text = held.text;
+        self.checked = held.checked;
         self.lacking = held.lacking;
     }
 
@@ -190,22 +202,73 @@ impl RecvBuffer {
         start..self.parsed
     }
 
-    /// The bytes at a range that `consume`, `absorb` or `finish` returned; valid until the next
+    /// Passes over `n` unparsed bytes and unmasks them where they lie.
+    #[inline]
+    pub(crate) fn unmask(&mut self, n: usize, key: Option<MaskingKey>) -> Range<usize> {
+        let range = self.consume(n);
+        if let Some(key) = key {
+            key.apply(&mut self.bytes[range.clone()]);
+        }
+        range
+    }
+
+    /// The bytes at a range that `consume`, `unmask` or `finish` returned; valid until the next
     /// call of `spare_mut`.
     #[inline]
     pub(crate) fn at(&self, range: Range<usize>) -> &[u8] {
         &self.bytes[range]
     }
 
+    /// Moves the next `n` unparsed bytes, unmasked, to the end of the assembled message.
     #[inline]
-    pub(crate) fn at_mut(&mut self, range: Range<usize>) -> &mut [u8] {
-        &mut self.bytes[range]
+    pub(crate) fn absorb(&mut self, n: usize, key: Option<MaskingKey>) {
+        self.gather(n, key);
     }
 
-    /// Moves the next `n` unparsed bytes to the end of the assembled message, unmasked; returns
-    /// where they now lie.
+    /// The same for a text, which is checked on the way.
+    pub(crate) fn absorb_text(
+        &mut self,
+        n: usize,
+        key: Option<MaskingKey>,
+    ) -> Result<(), InvalidAt> {
+        let piece = self.gather(n, key);
+        if self.checked != piece.start - self.message.start {
+            // Something else was absorbed before: let `finish_text` find that out.
+            return Ok(());
+        }
+        self.text.push(&self.bytes[piece])?;
+        self.checked += n;
+        Ok(())
+    }
+
+    /// Ends the assembled message and returns where it lies.
     #[inline]
-    pub(crate) fn absorb(&mut self, n: usize, key: Option<MaskingKey>) -> Range<usize> {
+    pub(crate) fn finish(&mut self) -> Range<usize> {
+        self.text = Validator::new();
+        self.checked = 0;
+        std::mem::take(&mut self.message)
+    }
+
+    /// Ends the assembled message and returns it, if it was absorbed as text and is complete.
+    pub(crate) fn finish_text(&mut self) -> Option<&str> {
+        let complete = self.checked == self.message.len() && self.text.is_complete();
+        let message = self.finish();
+        if !complete {
+            return None;
+        }
+        // A megabyte of text would otherwise be checked a second time, which costs as much as
+        // all else that happens to it.
+        // SAFETY: `text` has taken all bytes of the message in order, refused none and ended on
+        // a character's end, so they are UTF-8. Nothing writes to them in between: `gather`,
+        // `unmask` and `spare_mut` write behind the message, and moves keep its content.
+        #[allow(unsafe_code)]
+        unsafe {
+            Some(std::str::from_utf8_unchecked(&self.bytes[message]))
+        }
+    }
+
+    #[inline]
+    fn gather(&mut self, n: usize, key: Option<MaskingKey>) -> Range<usize> {
         let from = self.consume(n);
         if self.message.is_empty() {
             // Nothing to join: the message starts where its first bytes lie.
@@ -222,14 +285,6 @@ impl RecvBuffer {
         to
     }
 
-    /// Ends the assembled message and returns where it lies.
-    #[inline]
-    pub(crate) fn finish(&mut self) -> Range<usize> {
-        let message = self.message.clone();
-        self.message = 0..0;
-        message
-    }
-
     #[inline]
     fn rewind(&mut self) {
         self.message = 0..0;
@@ -240,13 +295,18 @@ impl RecvBuffer {
     #[cold]
     fn make_room(&mut self, size: usize) {
         let held = self.len();
+        let room = self.bytes.len() - self.filled;
         let unused = self.bytes.len() - held;
-        // Moving pays when it moves no more bytes than it frees: so work stays linear.
-        if unused >= size && unused - (self.bytes.len() - self.filled) >= held {
+        // Moving pays when it moves no more bytes than it frees: so work stays linear. It is
+        // done before it must be when the frame in progress would not fit, while little is held.
+        if unused >= size && unused - room >= held.max(1) {
             self.bytes.copy_within(self.message.clone(), 0);
             let message = self.message.len();
             self.bytes.copy_within(self.parsed..self.filled, message);
             self.settle(message);
+            return;
+        }
+        if room >= size {
             return;
         }
         let doubled = (2 * held).max(held + size);
@@ -363,6 +423,21 @@ impl SendBuffer {
         &mut self.bytes[start..self.end]
     }
 
+    /// Appends a header and room for `n` bytes of payload, for the caller to fill.
+    ///
+    /// The header is copied with all its fourteen bytes, whatever its size: a copy whose length
+    /// the compiler knows costs less than one whose length it must look up.
+    #[inline]
+    pub(crate) fn append_frame(&mut self, header: &EncodedHeader, n: usize) -> &mut [u8] {
+        if self.bytes.len() - self.end < HEADER_SIZE_MAX + n {
+            self.make_room(HEADER_SIZE_MAX + n);
+        }
+        let frame = &mut self.bytes[self.end..];
+        frame[..HEADER_SIZE_MAX].copy_from_slice(header.with_padding());
+        self.end += header.size() + n;
+        &mut frame[header.size()..][..n]
+    }
+
     /// Appends a copy of `bytes`.
     #[inline]
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
@@ -397,8 +472,7 @@ mod tests {
         recv.absorb(3, None);
         recv.consume(2);
         let key = MaskingKey::new([1, 1, 1, 1]);
-        let moved = recv.absorb(3, Some(key));
-        assert_eq!(recv.at(moved), b"dgf");
+        recv.absorb(3, Some(key));
         let message = recv.finish();
         assert_eq!(recv.at(message), b"abcdgf");
         assert_eq!(recv.unparsed(), b"..");
@@ -450,6 +524,26 @@ mod tests {
         assert_eq!(shared.unparsed(), b"xyz");
         let message = shared.finish();
         assert_eq!(shared.at(message), b"abc");
+    }
+
+    #[test]
+    fn only_what_was_absorbed_as_text_and_is_complete_is_text() {
+        let absorbed = |text: &[u8], binary: &[u8], more: &[u8]| {
+            let mut recv = RecvBuffer::new();
+            recv.extend(&[text, binary, more].concat());
+            recv.absorb_text(text.len(), None).unwrap();
+            recv.absorb(binary.len(), None);
+            recv.absorb_text(more.len(), None).unwrap();
+            recv.finish_text().map(str::to_owned)
+        };
+        assert_eq!(
+            absorbed(b"a\xc3", b"", b"\xa9b").as_deref(),
+            Some("a\u{e9}b")
+        );
+        assert_eq!(absorbed(b"a\xc3", b"", b""), None);
+        assert_eq!(absorbed(b"a", b"\xff", b"b"), None);
+        assert_eq!(absorbed(b"", b"\xff", b"b"), None);
+        assert_eq!(absorbed(b"", b"", b"").as_deref(), Some(""));
     }
 
     #[test]

@@ -232,6 +232,19 @@ impl EncodedHeader {
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.size]
     }
+
+    /// How many they are.
+    #[inline]
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The bytes, and zeros up to the size of the longest header.
+    #[inline]
+    pub(crate) fn with_padding(&self) -> &[u8; HEADER_SIZE_MAX] {
+        &self.bytes
+    }
 }
 
 const FIN: u8 = 0x80;

@@ -10,6 +10,7 @@ mod close;
 mod read;
 mod write;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -111,33 +112,38 @@ impl Connection {
         if send.len() >= self.config.send_queue_max {
             return Ok(None);
         }
+        if let Some((kind, payload)) = self.reader.next_whole(&self.config, self.role(), recv) {
+            return self.whole(now, kind, payload, recv, send);
+        }
+        self.poll_any(now, recv, send)
+    }
+
+    /// `poll` without its short way.
+    fn poll_any<'b>(
+        &mut self,
+        now: Instant,
+        recv: &'b mut RecvBuffer,
+        send: &mut SendBuffer,
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
         let unparsed = recv.unparsed_len();
         let step = match self.reader.next(&self.config, self.role(), recv) {
             Ok(step) => step,
             Err(error) => return Err(self.fail(error, send)),
         };
         Ok(Some(match step {
-            Step::Whole(Kind::Text, payload) => {
+            Step::Whole(kind, payload) => return self.whole(now, kind, payload, recv, send),
+            Step::Gathered(kind) => {
                 self.timers.received_message(now);
-                match utf8::check(recv.at(payload)) {
-                    Ok(text) => Event::Text(text),
-                    Err(_) => return Err(self.fail(ProtocolError::InvalidUtf8, send)),
+                match kind {
+                    Kind::Binary => {
+                        let payload = recv.finish();
+                        Event::Binary(recv.at(payload))
+                    }
+                    Kind::Text => match recv.finish_text() {
+                        Some(text) => Event::Text(text),
+                        None => return Err(self.fail(ProtocolError::InvalidUtf8, send)),
+                    },
                 }
-            }
-            Step::Whole(Kind::Binary, payload) => {
-                self.timers.received_message(now);
-                Event::Binary(recv.at(payload))
-            }
-            Step::Gathered(Kind::Text, payload) => {
-                self.timers.received_message(now);
-                match utf8::check(recv.at(payload)) {
-                    Ok(text) => Event::Text(text),
-                    Err(_) => return Err(self.fail(ProtocolError::InvalidUtf8, send)),
-                }
-            }
-            Step::Gathered(Kind::Binary, payload) => {
-                self.timers.received_message(now);
-                Event::Binary(recv.at(payload))
             }
             Step::Chunk(kind, payload, last) => {
                 self.timers.received_message(now);
@@ -178,6 +184,27 @@ impl Connection {
                 return Ok(None);
             }
         }))
+    }
+
+    /// A message that lies at `payload`, its text not yet checked.
+    #[inline]
+    fn whole<'b>(
+        &mut self,
+        now: Instant,
+        kind: Kind,
+        payload: Range<usize>,
+        recv: &'b RecvBuffer,
+        send: &mut SendBuffer,
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        self.timers.received_message(now);
+        let payload = recv.at(payload);
+        match kind {
+            Kind::Binary => Ok(Some(Event::Binary(payload))),
+            Kind::Text => match utf8::check(payload) {
+                Ok(text) => Ok(Some(Event::Text(text))),
+                Err(_) => Err(self.fail(ProtocolError::InvalidUtf8, send)),
+            },
+        }
     }
 
     /// Which end this is.

@@ -23,8 +23,8 @@ pub(super) enum Step {
     More,
     /// A message that arrived in one piece. Text is not checked yet: so it is checked once.
     Whole(Kind, Range<usize>),
-    /// A message that was gathered. Text was checked on the way.
-    Gathered(Kind, Range<usize>),
+    /// A message that is gathered in the receive buffer. Text was checked on the way.
+    Gathered(Kind),
     /// A piece of a message, checked; and whether it is the last.
     Chunk(Kind, Range<usize>, bool),
     /// A control frame's payload.
@@ -46,6 +46,7 @@ struct Message {
     /// The bytes that its frames so far declared.
     declared: u64,
     fragments: u32,
+    /// Of a text that is delivered in chunks; the receive buffer checks one that is gathered.
     utf8: Validator,
     /// The text was found not to be UTF-8, and the chunk before that was delivered.
     refused: bool,
@@ -62,6 +63,52 @@ struct Frame {
 }
 
 impl Reader {
+    /// The next message, if it lies there whole in one frame with a length of 7 or 16 bits.
+    ///
+    /// This is what almost every message is, so it gets the short way: whatever is unusual, or
+    /// wrong, is left untouched for [`next`](Self::next), which would take the same step here.
+    #[inline(always)]
+    pub(super) fn next_whole(
+        &self,
+        config: &Config,
+        role: Role,
+        recv: &mut RecvBuffer,
+    ) -> Option<(Kind, Range<usize>)> {
+        if self.message.is_some() || config.delivery != Delivery::Whole {
+            return None;
+        }
+        let (&[first, second], rest) = recv.unparsed().split_first_chunk()?;
+        let kind = match first {
+            0x81 => Kind::Text,
+            0x82 => Kind::Binary,
+            _ => return None,
+        };
+        // The mask bit as it must be is taken away; as it must not be, it makes a long length.
+        let (size, len) = match second ^ mask_bit(role.peer()) {
+            short @ 0..126 => (2, usize::from(short)),
+            126 => match u16::from_be_bytes(*rest.first_chunk()?) {
+                len @ 126.. => (4, usize::from(len)),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        if len as u64 > config.frame_size_max.min(config.message_size_max) {
+            return None;
+        }
+        let (size, key) = match role {
+            Role::Client => (size, None),
+            Role::Server => {
+                let key = rest.get(size - 2..)?.first_chunk()?;
+                (size + 4, Some(MaskingKey::new(*key)))
+            }
+        };
+        if recv.unparsed_len() < size + len {
+            return None;
+        }
+        recv.consume(size);
+        Some((kind, recv.unmask(len, key)))
+    }
+
     /// Takes the next step that the bytes in `recv` allow, as the end in the role `role`.
     #[inline]
     pub(super) fn next(
@@ -155,14 +202,14 @@ impl Reader {
         recv.consume(size);
         // An empty frame has no payload to wait for.
         match header.payload_len {
-            0 => message.end_frame(config, recv),
+            0 => message.end_frame(config),
             _ => Ok(None),
         }
     }
 
     /// Passes a step on; the message is over if the step ends it.
     fn pass(&mut self, step: Step) -> Step {
-        if let Step::Gathered(..) | Step::Chunk(.., true) = step {
+        if let Step::Gathered(_) | Step::Chunk(.., true) = step {
             self.message = None;
         }
         step
@@ -198,73 +245,71 @@ impl Message {
         let n = usize::try_from(self.frame.lacking)
             .unwrap_or(usize::MAX)
             .min(recv.unparsed_len());
-        let piece = self.take_piece(n, config.delivery, recv);
-        recv.set_lacking(self.frame.lacking);
-        if self.kind == Kind::Text
-            && let Err(InvalidAt(valid)) = self.check(recv.at(piece.clone()))
-        {
-            // §8.1: what can no longer become UTF-8 fails now, not when the frame is complete.
-            if config.delivery == Delivery::Whole || valid == 0 {
-                return Err(ProtocolError::InvalidUtf8);
-            }
-            self.refused = true;
-            let valid = piece.start..piece.start + valid;
-            return Ok(Some(Step::Chunk(self.kind, valid, false)));
-        }
-        match (self.frame.lacking, config.delivery) {
-            (0, Delivery::Whole) => self.end_frame(config, recv),
-            (lacking, Delivery::Chunks) if n > 0 => {
-                let last = lacking == 0 && self.frame.fin;
-                Ok(Some(Step::Chunk(self.kind, piece, last)))
-            }
-            _ => Ok(Some(Step::More)),
-        }
-    }
-
-    /// Takes `n` bytes of payload off the buffer, unmasked; returns where they now lie.
-    fn take_piece(&mut self, n: usize, delivery: Delivery, recv: &mut RecvBuffer) -> Range<usize> {
         let key = self.frame.key;
         self.frame.lacking -= n as u64;
         self.frame.key = key.map(|key| key.at(n as u64));
-        match delivery {
-            Delivery::Whole => recv.absorb(n, key),
-            Delivery::Chunks => {
-                let piece = recv.consume(n);
-                if let Some(key) = key {
-                    key.apply(recv.at_mut(piece.clone()));
+        recv.set_lacking(self.frame.lacking);
+        match (config.delivery, self.kind) {
+            (Delivery::Whole, kind) => {
+                match kind {
+                    Kind::Binary => recv.absorb(n, key),
+                    // §8.1: what can no longer become UTF-8 fails now, not when it is complete.
+                    Kind::Text => recv
+                        .absorb_text(n, key)
+                        .map_err(|_| ProtocolError::InvalidUtf8)?,
                 }
-                piece
+                match self.frame.lacking {
+                    0 => self.end_frame(config),
+                    _ => Ok(Some(Step::More)),
+                }
+            }
+            (Delivery::Chunks, _) if n == 0 => Ok(Some(Step::More)),
+            (Delivery::Chunks, kind) => {
+                let mut piece = recv.unmask(n, key);
+                let mut last = self.frame.lacking == 0 && self.frame.fin;
+                if kind == Kind::Text
+                    && let Err(InvalidAt(valid)) = self.check(recv.at(piece.clone()), last)
+                {
+                    if valid == 0 {
+                        return Err(ProtocolError::InvalidUtf8);
+                    }
+                    self.refused = true;
+                    piece.end = piece.start + valid;
+                    last = false;
+                }
+                Ok(Some(Step::Chunk(kind, piece, last)))
             }
         }
     }
 
     /// Checks the next piece of a text, and the end of the text behind its last piece.
-    fn check(&mut self, piece: &[u8]) -> Result<(), InvalidAt> {
+    fn check(&mut self, piece: &[u8], last: bool) -> Result<(), InvalidAt> {
         self.utf8.push(piece)?;
-        let ends = self.frame.lacking == 0 && self.frame.fin;
-        match ends && !self.utf8.is_complete() {
+        match last && !self.utf8.is_complete() {
             true => Err(InvalidAt(piece.len())),
             false => Ok(()),
         }
     }
 
-    /// Ends a frame whose payload is complete, and the message if it was the last.
-    fn end_frame(
-        &self,
-        config: &Config,
-        recv: &mut RecvBuffer,
-    ) -> Result<Option<Step>, ProtocolError> {
+    /// Ends a frame that was gathered, or was empty, and the message if it was the last.
+    fn end_frame(&self, config: &Config) -> Result<Option<Step>, ProtocolError> {
         if !self.frame.fin {
             return Ok(None);
         }
-        // An empty last frame has no piece that would have been checked.
-        if !self.utf8.is_complete() {
-            return Err(ProtocolError::InvalidUtf8);
+        match config.delivery {
+            Delivery::Whole => Ok(Some(Step::Gathered(self.kind))),
+            // An empty last frame has no piece with which the end would have been checked.
+            Delivery::Chunks if !self.utf8.is_complete() => Err(ProtocolError::InvalidUtf8),
+            Delivery::Chunks => Ok(Some(Step::Chunk(self.kind, 0..0, true))),
         }
-        Ok(Some(match config.delivery {
-            Delivery::Whole => Step::Gathered(self.kind, recv.finish()),
-            Delivery::Chunks => Step::Chunk(self.kind, recv.consume(0), true),
-        }))
+    }
+}
+
+/// The mask bit of the frames that this end sends (§5.1).
+const fn mask_bit(sender: Role) -> u8 {
+    match sender {
+        Role::Client => 0x80,
+        Role::Server => 0,
     }
 }
 
@@ -276,11 +321,7 @@ fn take_whole(header: FrameHeader, size: usize, recv: &mut RecvBuffer) -> Option
         return None;
     }
     recv.consume(size);
-    let payload = recv.consume(len);
-    if let Some(key) = header.mask {
-        key.apply(recv.at_mut(payload.clone()));
-    }
-    Some(payload)
+    Some(recv.unmask(len, header.mask))
 }
 
 /// A control frame, at most 125 bytes, is waited for.

@@ -265,11 +265,7 @@ impl Connection {
             mask,
             payload_len: payload.len() as u64,
         };
-        let header = header.encode();
-        let header = header.as_bytes();
-        let frame = send.append(header.len() + payload.len());
-        let (head, body) = frame.split_at_mut(header.len());
-        head.copy_from_slice(header);
+        let body = send.append_frame(&header.encode(), payload.len());
         match mask {
             Some(key) => key.copy(payload, body),
             None => body.copy_from_slice(payload),
