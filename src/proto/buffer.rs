@@ -18,7 +18,7 @@
 
 use std::ops::Range;
 
-use crate::proto::frame::{EncodedHeader, HEADER_SIZE_MAX};
+use crate::proto::frame::{EncodedHeader, PADDED_SIZE};
 use crate::proto::mask::MaskingKey;
 use crate::proto::utf8::{InvalidAt, Validator};
 
@@ -310,11 +310,14 @@ impl RecvBuffer {
             return;
         }
         let doubled = (2 * held).max(held + size);
-        // A frame that is nearly there needs no more than what it lacks.
+        // A frame that is nearly there needs no more than what it lacks, and a read behind it:
+        // the next message of that size then finds room, wherever in the buffer it begins.
         let enough = usize::try_from(self.lacking)
             .ok()
             .filter(|lacking| *lacking > 0)
-            .map_or(doubled, |lacking| held.saturating_add(lacking.max(size)));
+            .map_or(doubled, |lacking| {
+                held.saturating_add(lacking.max(size)).saturating_add(size)
+            });
         let mut bytes = vec![0; doubled.min(enough)];
         let message = self.message.len();
         bytes[..message].copy_from_slice(&self.bytes[self.message.clone()]);
@@ -425,15 +428,15 @@ impl SendBuffer {
 
     /// Appends a header and room for `n` bytes of payload, for the caller to fill.
     ///
-    /// The header is copied with all its fourteen bytes, whatever its size: a copy whose length
+    /// The header is copied with its padding, whatever its size: a copy whose length
     /// the compiler knows costs less than one whose length it must look up.
     #[inline]
     pub(crate) fn append_frame(&mut self, header: &EncodedHeader, n: usize) -> &mut [u8] {
-        if self.bytes.len() - self.end < HEADER_SIZE_MAX + n {
-            self.make_room(HEADER_SIZE_MAX + n);
+        if self.bytes.len() - self.end < PADDED_SIZE + n {
+            self.make_room(PADDED_SIZE + n);
         }
         let frame = &mut self.bytes[self.end..];
-        frame[..HEADER_SIZE_MAX].copy_from_slice(header.with_padding());
+        frame[..PADDED_SIZE].copy_from_slice(header.padded());
         self.end += header.size() + n;
         &mut frame[header.size()..][..n]
     }

@@ -194,34 +194,39 @@ impl FrameHeader {
     #[inline]
     #[must_use]
     pub fn encode(&self) -> EncodedHeader {
-        let mut bytes = [0; HEADER_SIZE_MAX];
-        bytes[0] =
-            if self.fin { FIN } else { 0 } | if self.rsv1 { RSV1 } else { 0 } | self.opcode as u8;
         let mask_bit = if self.mask.is_some() { MASK } else { 0 };
-        let mut size = 2;
-        if let Ok(short @ 0..LEN_16) = u8::try_from(self.payload_len) {
-            bytes[1] = mask_bit | short;
+        let first =
+            if self.fin { FIN } else { 0 } | if self.rsv1 { RSV1 } else { 0 } | self.opcode as u8;
+        // §5.2: the minimal number of bytes must be used to encode the length. The bytes are put
+        // together in a register, the first lowest.
+        let (second, extended, size) = if let Ok(short @ 0..LEN_16) = u8::try_from(self.payload_len)
+        {
+            (short, 0, 2)
         } else if let Ok(len) = u16::try_from(self.payload_len) {
-            bytes[1] = mask_bit | LEN_16;
-            bytes[2..4].copy_from_slice(&len.to_be_bytes());
-            size = 4;
+            (LEN_16, u128::from(len.swap_bytes()), 4)
         } else {
-            bytes[1] = mask_bit | LEN_64;
-            bytes[2..10].copy_from_slice(&self.payload_len.to_be_bytes());
-            size = 10;
+            (LEN_64, u128::from(self.payload_len.swap_bytes()), 10)
+        };
+        let bits = u128::from(first) | u128::from(mask_bit | second) << 8 | extended << 16;
+        let (bits, size) = match self.mask {
+            None => (bits, size),
+            Some(key) => {
+                let key = u128::from(u32::from_le_bytes(key.to_bytes()));
+                (bits | key << (8 * size), size + 4)
+            }
+        };
+        EncodedHeader {
+            bytes: bits.to_le_bytes(),
+            size,
         }
-        if let Some(key) = self.mask {
-            bytes[size..size + 4].copy_from_slice(&key.to_bytes());
-            size += 4;
-        }
-        EncodedHeader { bytes, size }
     }
 }
 
 /// A header as it goes over the wire: two to fourteen bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodedHeader {
-    bytes: [u8; HEADER_SIZE_MAX],
+    /// Zeros behind the header.
+    bytes: [u8; PADDED_SIZE],
     size: usize,
 }
 
@@ -240,12 +245,15 @@ impl EncodedHeader {
         self.size
     }
 
-    /// The bytes, and zeros up to the size of the longest header.
+    /// The bytes, with the zeros behind them.
     #[inline]
-    pub(crate) fn with_padding(&self) -> &[u8; HEADER_SIZE_MAX] {
+    pub(crate) fn padded(&self) -> &[u8; PADDED_SIZE] {
         &self.bytes
     }
 }
+
+/// The bytes of a header with what pads it to a register's size.
+pub(crate) const PADDED_SIZE: usize = 16;
 
 const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
