@@ -11,7 +11,7 @@ mod error;
 mod event;
 mod extension;
 mod frame;
-// mod handshake;
+mod handshake;
 mod http;
 mod mask;
 mod timer;
@@ -26,6 +26,11 @@ pub use error::{ProtocolError, SendError};
 pub use event::{Chunk, Closed, ClosedWhy, Event, Kind, Party};
 pub use extension::{Extension, Param};
 pub use frame::{CONTROL_PAYLOAD_MAX, EncodedHeader, FrameHeader, HEADER_SIZE_MAX, Opcode, Role};
+pub use handshake::{
+    AcceptError, Acceptance, Accepted, Answer, ClientHandshake, ClientRequest, Field,
+    HandshakeError, HeaderError, Headers, Refusal, Refused, Request, RequestError, Response,
+    ServerHandshake, Status, Upgrade,
+};
 pub use http::HeadError;
 pub use mask::MaskingKey;
 pub use url::{Url, UrlError};
