@@ -2,20 +2,20 @@
 //!
 //! No socket, no clock, no thread, no source of entropy: time and seeds are arguments.
 
-// mod accept;
+mod accept;
 mod buffer;
 mod close;
 mod config;
 mod connection;
 mod error;
 mod event;
-// mod extension;
+mod extension;
 mod frame;
-// mod handshake;
-// mod http;
+mod handshake;
+mod http;
 mod mask;
 mod timer;
-// mod url;
+mod url;
 pub mod utf8;
 
 pub use buffer::{RecvBuffer, SendBuffer};
@@ -24,5 +24,13 @@ pub use config::{Config, Delivery};
 pub use connection::{Connection, Data, Fragments, Prepared, Vectored};
 pub use error::{ProtocolError, SendError};
 pub use event::{Chunk, Closed, ClosedWhy, Event, Kind, Party};
+pub use extension::{Extension, Param};
 pub use frame::{CONTROL_PAYLOAD_MAX, EncodedHeader, FrameHeader, HEADER_SIZE_MAX, Opcode, Role};
+pub use handshake::{
+    AcceptError, Acceptance, Accepted, Answer, ClientHandshake, ClientRequest, Field,
+    HandshakeError, HeaderError, Headers, Refusal, Refused, Request, RequestError, Response,
+    ServerHandshake, Status, Upgrade,
+};
+pub use http::HeadError;
 pub use mask::MaskingKey;
+pub use url::{Url, UrlError};
