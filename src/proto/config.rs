@@ -40,7 +40,8 @@ pub struct Config {
     pub message_size_max: u64,
 
     /// The frames of one message. Default: 131,072, twice what 4 MiB in fragments of 64 bytes
-    /// take; it bounds the work that empty fragments can make.
+    /// take; it bounds the work that empty fragments can make. The first frame always counts as
+    /// allowed.
     pub fragments_max: u32,
 
     /// The bytes that may wait to be sent before data messages are refused and parsing pauses.

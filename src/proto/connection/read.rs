@@ -188,7 +188,7 @@ impl Reader {
                 max: config.message_size_max,
             });
         }
-        if message.fragments == config.fragments_max {
+        if message.fragments >= config.fragments_max.max(1) {
             return Err(ProtocolError::TooManyFragments {
                 max: config.fragments_max,
             });
