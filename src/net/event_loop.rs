@@ -162,6 +162,11 @@ impl<H: Handler> EventLoop<H> {
         &self.handler
     }
 
+    /// The handler, to be changed between runs.
+    pub fn handler_mut(&mut self) -> &mut H {
+        &mut self.handler
+    }
+
     /// Runs until a [shutdown](Remote::shutdown) is complete, or there is neither a listener nor
     /// a connection left.
     ///
