@@ -54,7 +54,6 @@ impl<C> Connecting<C> {
     /// # Errors
     ///
     /// The last address, and what was wrong with it, if it failed at once.
-    #[expect(clippy::type_complexity, reason = "it says what it is")]
     pub(super) fn begin(
         &mut self,
         now: Instant,

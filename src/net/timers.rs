@@ -173,6 +173,7 @@ fn whole_seconds(duration: Duration) -> u64 {
 }
 
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "it is less than SLOTS")]
 fn slot(tick: u64) -> usize {
     (tick % SLOTS as u64) as usize
 }

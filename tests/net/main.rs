@@ -2,6 +2,8 @@
 //!
 //! Every test has a deadline, so that a loop that hangs fails and does not wait for ever.
 
+#![allow(clippy::unwrap_used)]
+
 mod backpressure;
 mod client;
 mod closing;

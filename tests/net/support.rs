@@ -220,9 +220,11 @@ impl Server {
         self.thread.join().unwrap().unwrap();
     }
 
-    /// Shuts the loop down, and waits until it has returned.
+    /// Has the loop drop everyone, and waits until it has returned.
     pub(crate) fn stop(self) {
         self.remote.shutdown().unwrap();
+        // It may have gone already, if there was nobody to wait for.
+        let _ = self.remote.shutdown();
         self.join();
     }
 }
