@@ -5,8 +5,6 @@
 //!
 //! [RFC 6455 §3]: https://www.rfc-editor.org/rfc/rfc6455#section-3
 
-// Only an address's text and value; nothing of `core::net` can reach a network.
-use core::net::Ipv6Addr;
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
@@ -191,8 +189,10 @@ pub(crate) fn parse_authority(authority: &str) -> Result<(String, Option<u16>), 
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (address, port) = rest.split_once(']').ok_or(UrlError::Ipv6)?;
-            let address: Ipv6Addr = address.parse().map_err(|_| UrlError::Ipv6)?;
-            (address.to_string(), port)
+            if !is_ipv6(address) {
+                return Err(UrlError::Ipv6);
+            }
+            (address.to_ascii_lowercase(), port)
         }
         None => {
             let end = authority.find(':').unwrap_or(authority.len());
@@ -213,6 +213,47 @@ pub(crate) fn parse_authority(authority: &str) -> Result<(String, Option<u16>), 
         _ => return Err(UrlError::Port),
     };
     Ok((host, port))
+}
+
+/// Whether this is the text of an IPv6 address (RFC 3986 §3.2.2).
+fn is_ipv6(address: &str) -> bool {
+    match address.split_once("::") {
+        // The double colon stands for one group at least.
+        Some((before, after)) => {
+            let before = ipv6_groups(before, false);
+            let groups = before.zip(ipv6_groups(after, true));
+            groups.is_some_and(|(before, after)| before + after < 8)
+        }
+        None => ipv6_groups(address, true) == Some(8),
+    }
+}
+
+/// How many groups of 16 bits there are between colons; an IPv4 address at the end is two.
+fn ipv6_groups(text: &str, may_end_in_ipv4: bool) -> Option<usize> {
+    if text.is_empty() {
+        return Some(0);
+    }
+    let mut groups = 0;
+    let mut parts = text.split(':').peekable();
+    while let Some(part) = parts.next() {
+        let is_hex = part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        groups += match part.len() {
+            1..=4 if is_hex => 1,
+            _ if may_end_in_ipv4 && parts.peek().is_none() && is_ipv4(part) => 2,
+            _ => return None,
+        };
+    }
+    Some(groups)
+}
+
+/// Whether this is an IPv4 address: four numbers to 255, without leading zeros.
+fn is_ipv4(address: &str) -> bool {
+    let is_octet = |octet: &str| {
+        let is_number = octet.bytes().all(|byte| byte.is_ascii_digit());
+        let is_short = octet.len() == 1 || !octet.starts_with('0');
+        is_number && is_short && octet.parse::<u8>().is_ok()
+    };
+    address.split('.').count() == 4 && address.split('.').all(is_octet)
 }
 
 fn is_path_and_query(resource: &[u8]) -> bool {
@@ -281,4 +322,212 @@ fn hex(digit: u8) -> Option<u8> {
 
 const fn default_port(is_secure: bool) -> u16 {
     if is_secure { 443 } else { 80 }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert_eq, proptest};
+
+    use super::{Url, UrlError, is_ipv6};
+
+    fn url(url: &str) -> Result<Url, UrlError> {
+        url.parse()
+    }
+
+    #[test]
+    fn the_parts_of_section_3() {
+        for (text, host, port, authority, resource_name) in [
+            ("ws://a", "a", 80, "a", "/"),
+            ("wss://a", "a", 443, "a", "/"),
+            (
+                "WSS://Example.COM/A",
+                "example.com",
+                443,
+                "example.com",
+                "/A",
+            ),
+            ("ws://a:80/", "a", 80, "a", "/"),
+            ("ws://a:443/", "a", 443, "a:443", "/"),
+            ("wss://a:80/", "a", 80, "a:80", "/"),
+            ("wss://a:443/", "a", 443, "a", "/"),
+            ("ws://a:/b", "a", 80, "a", "/b"),
+            ("ws://a:65535", "a", 65_535, "a:65535", "/"),
+            ("ws://a?b", "a", 80, "a", "/?b"),
+            ("ws://a/?b?c=/@:", "a", 80, "a", "/?b?c=/@:"),
+            ("ws://a//b/../c;d", "a", 80, "a", "//b/../c;d"),
+            ("ws://a/%20%C3%a9", "a", 80, "a", "/%20%C3%a9"),
+            (
+                "ws://127.0.0.1:9001",
+                "127.0.0.1",
+                9001,
+                "127.0.0.1:9001",
+                "/",
+            ),
+            ("ws://[::1]", "::1", 80, "[::1]", "/"),
+            (
+                "ws://[2001:DB8:0::1]:9001/a",
+                "2001:db8:0::1",
+                9001,
+                "[2001:db8:0::1]:9001",
+                "/a",
+            ),
+            (
+                "ws://a_b-c.xn--d~1",
+                "a_b-c.xn--d~1",
+                80,
+                "a_b-c.xn--d~1",
+                "/",
+            ),
+            ("ws://user@a/b@c", "a", 80, "a", "/b@c"),
+        ] {
+            let url = url(text).unwrap();
+            assert_eq!((url.host(), url.port()), (host, port), "{text}");
+            assert_eq!(url.authority(), authority, "{text}");
+            assert_eq!(url.resource_name(), resource_name, "{text}");
+            assert_eq!(
+                url.is_secure(),
+                text.to_ascii_lowercase().starts_with("wss"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_says_why() {
+        for (text, error) in [
+            ("", UrlError::Scheme),
+            ("a", UrlError::Scheme),
+            ("//a", UrlError::Scheme),
+            ("ws:a", UrlError::Scheme),
+            ("http://a", UrlError::Scheme),
+            (" ws://a", UrlError::Scheme),
+            ("ws://a/#b", UrlError::Fragment),
+            ("ws://a#", UrlError::Fragment),
+            ("ws://", UrlError::Host),
+            ("ws:///a", UrlError::Host),
+            ("ws://:80", UrlError::Host),
+            ("ws://user@", UrlError::Host),
+            ("ws://a b", UrlError::Host),
+            ("ws://a\\b", UrlError::Host),
+            ("ws://a%41", UrlError::Host),
+            ("ws://\u{e9}", UrlError::Host),
+            ("ws://a\r\nb", UrlError::Host),
+            ("ws://a<b", UrlError::Host),
+            ("ws://[::1", UrlError::Ipv6),
+            ("ws://[]", UrlError::Ipv6),
+            ("ws://[a]", UrlError::Ipv6),
+            ("ws://[127.0.0.1]", UrlError::Ipv6),
+            ("ws://[fe80::1%25eth0]", UrlError::Ipv6),
+            ("ws://[v1.a]", UrlError::Ipv6),
+            ("ws://[::1]a", UrlError::Port),
+            ("ws://::1", UrlError::Host),
+            ("ws://a:b", UrlError::Port),
+            ("ws://a:0", UrlError::Port),
+            ("ws://a:+80", UrlError::Port),
+            ("ws://a:65536", UrlError::Port),
+            ("ws://a:80:80", UrlError::Port),
+            ("ws://a b@c", UrlError::Userinfo),
+            ("ws://a@b@c", UrlError::Userinfo),
+            ("ws://a%@c", UrlError::Userinfo),
+            ("ws://a%0a@c", UrlError::Userinfo),
+            ("ws://a%3Ab:c@d", UrlError::Userinfo),
+            ("ws://a/ b", UrlError::ResourceName),
+            ("ws://a/\r\nb: c", UrlError::ResourceName),
+            ("ws://a/\u{e9}", UrlError::ResourceName),
+            ("ws://a/%", UrlError::ResourceName),
+            ("ws://a/%4", UrlError::ResourceName),
+            ("ws://a/%4g", UrlError::ResourceName),
+            ("ws://a/?\"", UrlError::ResourceName),
+            ("ws://a/\\b", UrlError::ResourceName),
+            ("ws://a/[b]", UrlError::ResourceName),
+        ] {
+            assert_eq!(url(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn user_information_becomes_credentials() {
+        let credentials = |text| url(text).unwrap().basic_credentials();
+        // RFC 7617 §2, the example, with its blank percent-encoded.
+        let example = credentials("ws://Aladdin:open%20sesame@a");
+        assert_eq!(example.as_deref(), Some("QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+        // RFC 7617 §2.1: UTF-8.
+        let example = credentials("ws://test:123%C2%A3@a");
+        assert_eq!(example.as_deref(), Some("dGVzdDoxMjPCow=="));
+        assert_eq!(credentials("ws://user@a").as_deref(), Some("dXNlcjo="));
+        assert_eq!(credentials("ws://u:p:q%40@a").as_deref(), Some("dTpwOnFA"));
+        assert_eq!(credentials("ws://@a"), None);
+        assert_eq!(credentials("ws://a"), None);
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let url = url("wss://user:secret@a:1/b?c").unwrap();
+        assert_eq!(url.to_string(), "wss://a:1/b?c");
+        assert_eq!(format!("{url:?}"), "Url(wss://a:1/b?c)");
+    }
+
+    #[test]
+    fn ipv6_addresses_by_their_grammar() {
+        for text in [
+            "::",
+            "::1",
+            "1::",
+            "1:2:3:4:5:6:7:8",
+            "1:2:3:4:5:6:7::",
+            "::2:3:4:5:6:7:8",
+            "::1.2.3.4",
+            "1:2:3:4:5:6:1.2.3.4",
+            "ABCD::0012",
+        ] {
+            assert!(is_ipv6(text), "{text}");
+        }
+        for text in [
+            "",
+            ":",
+            ":::",
+            "1",
+            "1:2",
+            "1:2:3:4:5:6:7",
+            "1:2:3:4:5:6:7:8:9",
+            "1::2::3",
+            "1:2:3:4::5:6:7:8",
+            ":1::",
+            "1:",
+            "12345::",
+            "g::",
+            "1.2.3.4",
+            "1.2.3.4::",
+            "::1.2.3",
+            "::1.2.3.04",
+            "::1.2.3.256",
+            "::1.2.3.4.5",
+            "::+1",
+            "::1%25a",
+            "1:2:3:4:5:6:7:1.2.3.4",
+        ] {
+            assert!(!is_ipv6(text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ipv6_addresses_are_those_of_the_standard_library(
+            text in "(1?:){0,4}:?(2:){0,4}(:|af?|1.25.0.4)?|[0-9af:.]{0,12}",
+        ) {
+            let expected = text.parse::<std::net::Ipv6Addr>().is_ok();
+            prop_assert_eq!(is_ipv6(&text), expected, "{}", text);
+        }
+
+        #[test]
+        fn what_is_displayed_is_read_again(
+            text in "wss?://([a-z%@:.]{0,6}|\\[[0-9a-f:]{2,8}\\])(:[0-9]{0,5})?[/?a%1 é#]{0,6}",
+        ) {
+            if let Ok(first) = url(&text) {
+                let second = url(&first.to_string()).unwrap();
+                prop_assert_eq!(first.to_string(), second.to_string());
+                prop_assert_eq!(first.authority(), second.authority());
+            }
+        }
+    }
 }
