@@ -20,7 +20,7 @@ use crate::proto::http::{is_token, is_token_byte};
 /// One extension with its parameters, as offered or agreed to; legal by its grammar.
 ///
 /// [Displayed](fmt::Display), it is what it would be in the header field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Extension<'a> {
     name: &'a str,
     params: &'a [u8],
@@ -53,6 +53,12 @@ impl fmt::Display for Extension<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)?;
         self.params().try_for_each(|param| write!(f, "; {param}"))
+    }
+}
+
+impl fmt::Debug for Extension<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Extension({self})")
     }
 }
 
@@ -202,4 +208,116 @@ impl<'a> Cursor<'a> {
 
 fn to_str(token: &[u8]) -> Result<&str, Malformed> {
     std::str::from_utf8(token).map_err(|_| Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert_eq, proptest};
+
+    use super::{Malformed, extensions};
+
+    /// The list in its plainest form.
+    fn read(value: &str) -> Result<String, Malformed> {
+        let list: Result<Vec<_>, _> = extensions(value.as_bytes())
+            .map(|extension| Ok(extension?.to_string()))
+            .collect();
+        Ok(list?.join(", "))
+    }
+
+    #[test]
+    fn the_examples_of_section_9_1() {
+        for value in [
+            "foo",
+            "bar; baz=2",
+            "foo, bar; baz=2",
+            "deflate-stream",
+            "mux; max-channels=4; flow-control, deflate-stream",
+            "private-extension",
+        ] {
+            assert_eq!(read(value).as_deref(), Ok(value));
+        }
+    }
+
+    #[test]
+    fn names_and_values_are_told_apart() {
+        let value = b"permessage-deflate; client_max_window_bits; server_max_window_bits=\"1\\0\"";
+        let extension = extensions(value).next().unwrap().unwrap();
+        assert_eq!(extension.name(), "permessage-deflate");
+        let params: Vec<_> = extension.params().collect();
+        assert_eq!(
+            (params[0].name, params[0].value.as_deref()),
+            ("client_max_window_bits", None)
+        );
+        assert_eq!(
+            (params[1].name, params[1].value.as_deref()),
+            ("server_max_window_bits", Some("10"))
+        );
+        assert_eq!(params.len(), 2);
+    }
+
+    #[test]
+    fn blanks_quotes_and_empty_elements_say_nothing() {
+        for (value, plain) in [
+            ("", ""),
+            (" , ,\t,", ""),
+            ("a,", "a"),
+            (",,a , ,b,", "a, b"),
+            ("\ta\t;\tb\t=\tc\t", "a; b=c"),
+            ("a;b;b", "a; b; b"),
+            ("a;b=\"c\"", "a; b=c"),
+            ("a;b=\"\\c\\d\"", "a; b=cd"),
+            ("a;b=\"c\" , d", "a; b=c, d"),
+        ] {
+            assert_eq!(read(value).as_deref(), Ok(plain), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_grammar_does_not_have_is_refused() {
+        for value in [
+            ";",
+            "=",
+            "a;",
+            "a;;b",
+            "a;=b",
+            "a; b=",
+            "a; b==c",
+            "a b",
+            "a=b",
+            "a; b c",
+            "a; b=c d",
+            "a; b=\"",
+            "a; b=\"c",
+            "a; b=\"c\\",
+            "a; b=\"\"",
+            "a; b=\"c d\"",
+            "a; b=\"c,d\"",
+            "a; b=\"\\\"\"",
+            "a; b=\"c\"d",
+            "\"a\"",
+            "a/1",
+            "a; b=c, ;",
+            "\u{e9}",
+            "a; b=\"\u{e9}\"",
+            "a, b;",
+            "a\0",
+            "(a)",
+        ] {
+            assert_eq!(read(value), Err(Malformed), "{value:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_displayed_is_read_again(value in "[a-c;,= \t\"\\\\]{0,24}") {
+            if let Ok(plain) = read(&value) {
+                prop_assert_eq!(read(&plain), Ok(plain));
+            }
+        }
+
+        #[test]
+        fn any_value_ends(value in "\\PC{0,40}") {
+            let _ = read(&value);
+        }
+    }
 }

@@ -164,3 +164,66 @@ fn announced(fields: Fields<'_>) -> Result<Framing, HandshakeError> {
         .map(Framing::Length)
         .ok_or(HandshakeError::Invalid(Field::ContentLength))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{BODY_SIZE_MAX, Body, Chunk, Framing};
+
+    /// Reads a body whole and one byte at a time: what it holds, and whether that is all.
+    fn read(framing: Framing, bytes: &[u8]) -> (Vec<u8>, bool) {
+        let new = || Body {
+            framing,
+            scanned: 0,
+            data: Vec::new(),
+        };
+        let mut whole = new();
+        whole.read(bytes);
+        let mut one_at_a_time = new();
+        for end in 0..=bytes.len() {
+            one_at_a_time.read(&bytes[..end]);
+        }
+        let is_done = whole.is_done();
+        assert_eq!(one_at_a_time.is_done(), is_done);
+        assert_eq!(one_at_a_time.into_data(), whole.data);
+        (whole.into_data(), is_done)
+    }
+
+    #[test]
+    fn a_length_is_obeyed() {
+        assert_eq!(read(Framing::Length(0), b"abc"), (b"".to_vec(), true));
+        assert_eq!(read(Framing::Length(2), b"abc"), (b"ab".to_vec(), true));
+        assert_eq!(read(Framing::Length(4), b"abc"), (b"abc".to_vec(), false));
+        assert_eq!(
+            read(Framing::Length(u64::MAX), b"abc"),
+            (b"abc".to_vec(), false)
+        );
+    }
+
+    #[test]
+    fn without_a_length_only_the_limit_ends_it() {
+        assert_eq!(read(Framing::UntilEnd, b"abc"), (b"abc".to_vec(), false));
+        let long = vec![b'x'; BODY_SIZE_MAX + 1];
+        assert!(!read(Framing::UntilEnd, &long[..BODY_SIZE_MAX - 1]).1);
+        assert_eq!(read(Framing::UntilEnd, &long), (long[1..].to_vec(), true));
+    }
+
+    #[test]
+    fn chunks_are_put_together() {
+        for (bytes, data, is_done) in [
+            ("3\r\nabc\r\n0\r\n\r\n", "abc", true),
+            ("3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: x", "abcde", true),
+            ("0A \r\n0123456789\r\n", "0123456789", false),
+            ("0\r\n", "", true),
+            ("3\r\na", "a", false),
+            ("", "", false),
+            ("x", "", true),                // no chunk
+            ("3\r\nabcd\r\n", "abc", true), // longer than it says
+            ("ffffffffffffffff\r\nabc", "abc", false),
+            ("10000000000000000\r\nabc", "", true), // beyond 64 bits
+        ] {
+            let expected = (data.as_bytes().to_vec(), is_done);
+            let chunked = Framing::Chunked(Chunk::Size(0));
+            assert_eq!(read(chunked, bytes.as_bytes()), expected, "{bytes:?}");
+        }
+    }
+}

@@ -88,6 +88,22 @@ impl Field {
         }
     }
 
+    /// What is wrong with a value that is not as it must be.
+    const fn fault(self) -> &'static str {
+        match self {
+            Self::Host => "is not a host and a port",
+            Self::Upgrade => "does not say websocket",
+            Self::Connection => "does not say Upgrade",
+            Self::Origin => "is not visible ASCII",
+            Self::ContentLength => "is not a number",
+            Self::Key => "does not decode to 16 bytes",
+            Self::Accept => "does not answer our Sec-WebSocket-Key",
+            Self::Version => "is not 13",
+            Self::Protocol => "is not a list of different tokens",
+            Self::Extensions => "does not obey its grammar",
+        }
+    }
+
     /// The document and section that has the rule.
     const fn section(self) -> &'static str {
         match self {
@@ -164,12 +180,8 @@ impl fmt::Display for HandshakeError {
             Self::Repeated(field) => {
                 write!(f, "the header field {} came more than once", field.name())
             }
-            Self::Invalid(Field::Accept) => {
-                f.write_str("the Sec-WebSocket-Accept does not answer our Sec-WebSocket-Key")
-            }
-            Self::Invalid(Field::Version) => f.write_str("the Sec-WebSocket-Version is not 13"),
             Self::Invalid(field) => {
-                write!(f, "the header field {} is not as it must be", field.name())
+                write!(f, "the header field {} {}", field.name(), field.fault())
             }
             Self::Body => f.write_str("the request has a body"),
             Self::SubprotocolNotOffered => {

@@ -8,6 +8,7 @@
 
 mod body;
 mod client;
+mod client_request;
 mod error;
 mod headers;
 mod refusal;
@@ -18,12 +19,13 @@ mod server;
 use std::time::Instant;
 
 pub use client::{Accepted, Answer, ClientHandshake, Refused};
+pub use client_request::{ClientRequest, RequestError};
 pub use error::{Field, HandshakeError};
 pub use headers::{HeaderError, Headers};
 pub use refusal::{Refusal, Status};
-pub use request::{ClientRequest, RequestError};
+pub use request::Request;
 pub use response::Response;
-pub use server::{AcceptError, Acceptance, Request, ServerHandshake, Upgrade};
+pub use server::{AcceptError, Acceptance, ServerHandshake, Upgrade};
 
 use crate::proto::config::Config;
 use crate::proto::http::{Fields, elements};

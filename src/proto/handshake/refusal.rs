@@ -121,9 +121,11 @@ impl Refusal {
     /// This refusal with a body for people to read.
     #[must_use]
     pub fn with_text(mut self, text: &str) -> Self {
-        self.headers
-            .push("Content-Type", "text/plain; charset=utf-8")
-            .expect("a legal field that is not the handshake's own");
+        if !self.headers.contains(CONTENT_TYPE) {
+            self.headers
+                .push(CONTENT_TYPE, "text/plain; charset=utf-8")
+                .expect("a legal field that is not the handshake's own");
+        }
         self.body = text.as_bytes().to_owned();
         self
     }
@@ -154,3 +156,5 @@ impl Refusal {
         send.extend(body);
     }
 }
+
+const CONTENT_TYPE: &str = "Content-Type";

@@ -1,184 +1,128 @@
-//! What a client asks for ([RFC 6455 §4.1]): a URL, subprotocols, header fields.
+//! A client's request as a server sees it ([RFC 6455 §4.2.1]).
 //!
-//! A [`ClientRequest`] holds only what may be sent, so that to write it cannot fail.
+//! A [`Request`] obeys every rule of the section: what its methods return is legal.
 //!
-//! [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+//! [RFC 6455 §4.2.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1
 
-use std::error::Error;
 use std::fmt;
 
-use crate::proto::accept::Key;
-use crate::proto::buffer::SendBuffer;
+use crate::proto::extension::{Extension, extensions};
 use crate::proto::handshake::error::Field;
-use crate::proto::handshake::headers::{HeaderError, Headers, write_field};
-use crate::proto::http::is_token;
-use crate::proto::url::Url;
+use crate::proto::http::{Fields, Head, RequestLine, elements};
 
-/// A client's request for WebSocket.
-///
-/// ```
-/// use openline::proto::ClientRequest;
-///
-/// let request = ClientRequest::new("wss://user:secret@example.com/chat".parse()?)
-///     .subprotocol("chat.v2")?
-///     .subprotocol("chat.v1")?
-///     .header("Cookie", "session=1")?;
-/// assert_eq!(request.url().host(), "example.com");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientRequest {
-    url: Url,
-    subprotocols: Vec<String>,
-    headers: Headers,
+/// A legal request for WebSocket, borrowed from the receive buffer.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    line: &'a RequestLine,
+    bytes: &'a [u8],
+    fields: Fields<'a>,
 }
 
-/// Why a request cannot be made: the caller's fault. Says nothing of what was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RequestError {
-    /// The header field must not be sent.
-    Header(HeaderError),
-    /// A field that may come once is there already: Origin, or Authorization, which user
-    /// information in the URL also makes.
-    Repeated,
-    /// The name of the subprotocol is not a token (§4.1, item 10).
-    Subprotocol,
-    /// The subprotocol is offered already (§4.1, item 10).
-    SubprotocolRepeated,
-    /// The bearer token has a character that none has (RFC 6750 §2.1).
-    BearerToken,
-}
-
-impl ClientRequest {
-    /// A request for this URL. User information in it becomes Basic authentication.
-    #[must_use]
-    pub fn new(url: Url) -> Self {
-        let mut headers = Headers::new();
-        if let Some(credentials) = url.basic_credentials() {
-            headers
-                .push(AUTHORIZATION, format!("Basic {credentials}"))
-                .expect("Base64 has no control characters");
-        }
+impl<'a> Request<'a> {
+    /// The request whose head was parsed from `bytes`.
+    pub(super) fn new(head: &'a Head<RequestLine>, bytes: &'a [u8]) -> Self {
         Self {
-            url,
-            subprotocols: Vec::new(),
-            headers,
+            line: &head.line,
+            bytes,
+            fields: head.fields(bytes),
         }
     }
 
-    /// Offers one more subprotocol, less preferred than those before it.
-    ///
-    /// # Errors
-    ///
-    /// [`RequestError::Subprotocol`], [`RequestError::SubprotocolRepeated`].
-    pub fn subprotocol(mut self, name: impl Into<String>) -> Result<Self, RequestError> {
-        let name = name.into();
-        if !is_token(name.as_bytes()) {
-            return Err(RequestError::Subprotocol);
-        }
-        if self.subprotocols.contains(&name) {
-            return Err(RequestError::SubprotocolRepeated);
-        }
-        self.subprotocols.push(name);
-        Ok(self)
-    }
-
-    /// Adds a header field, such as Cookie or User-Agent.
-    ///
-    /// # Errors
-    ///
-    /// [`RequestError::Header`], [`RequestError::Repeated`].
-    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, RequestError> {
-        let is_single = [AUTHORIZATION, Field::Origin.name()]
-            .iter()
-            .any(|single| single.eq_ignore_ascii_case(name));
-        if is_single && self.headers.contains(name) {
-            return Err(RequestError::Repeated);
-        }
-        self.headers.push(name, value)?;
-        Ok(self)
-    }
-
-    /// Says from which page the request comes, as browsers do: `https://example.com`.
-    ///
-    /// # Errors
-    ///
-    /// As [`header`](Self::header).
-    pub fn origin(self, origin: &str) -> Result<Self, RequestError> {
-        self.header(Field::Origin.name(), origin)
-    }
-
-    /// Authenticates with a bearer token (RFC 6750 §2.1).
-    ///
-    /// # Errors
-    ///
-    /// [`RequestError::BearerToken`], and as [`header`](Self::header).
-    pub fn bearer(self, token: &str) -> Result<Self, RequestError> {
-        // RFC 6750 §2.1: 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
-        let is_legal = |byte: u8| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-'..=b'/' | b'_' | b'~' | b'+')
-        };
-        let text = token.trim_end_matches('=');
-        if text.is_empty() || !text.bytes().all(is_legal) {
-            return Err(RequestError::BearerToken);
-        }
-        self.header(AUTHORIZATION, format!("Bearer {token}"))
-    }
-
-    /// The URL that is asked for.
+    /// The target as it stands in the request line: visible ASCII, most often a path and query,
+    /// rarely a whole URL.
     #[must_use]
-    pub fn url(&self) -> &Url {
-        &self.url
+    pub fn target(&self) -> &'a str {
+        self.line.target.of_str(self.bytes)
     }
 
-    /// The subprotocols offered, the most preferred first.
-    pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
-        self.subprotocols.iter().map(String::as_str)
-    }
-
-    /// Appends the request with this key (§4.1, the second list).
-    pub(super) fn write(&self, key: &Key, send: &mut SendBuffer) {
-        send.extend(b"GET ");
-        send.extend(self.url.resource_name().as_bytes());
-        send.extend(b" HTTP/1.1\r\n");
-        write_field(send, Field::Host.name(), self.url.authority());
-        write_field(send, Field::Upgrade.name(), "websocket");
-        write_field(send, Field::Connection.name(), "Upgrade");
-        write_field(send, Field::Key.name(), key.as_bytes());
-        write_field(send, Field::Version.name(), "13");
-        if !self.subprotocols.is_empty() {
-            write_field(send, Field::Protocol.name(), self.subprotocols.join(", "));
+    /// The path, as it was sent: it begins with `/`, and what is percent-encoded stays so.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        let (_, resource) = split_target(self.target());
+        match resource.split_once('?').map_or(resource, |(path, _)| path) {
+            "" => "/",
+            path => path,
         }
-        self.headers.write(send);
-        send.extend(b"\r\n");
+    }
+
+    /// The query behind the first `?`, as it was sent.
+    #[must_use]
+    pub fn query(&self) -> Option<&'a str> {
+        let (_, resource) = split_target(self.target());
+        resource.split_once('?').map(|(_, query)| query)
+    }
+
+    /// The host that the client means, and the port if it is not the default.
+    #[must_use]
+    pub fn host(&self) -> &'a str {
+        // RFC 9112 §3.2.2: a URL in the request line goes before the Host field.
+        match split_target(self.target()) {
+            (Some(authority), _) => authority,
+            (None, _) => self.header_str(Field::Host.name()).unwrap_or_default(),
+        }
+    }
+
+    /// The origin of the page whose script opens the connection: browsers always send one.
+    #[must_use]
+    pub fn origin(&self) -> Option<&'a str> {
+        self.header_str(Field::Origin.name())
+    }
+
+    /// The subprotocols that the client offers, the most preferred first; no two are the same.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        subprotocols(self.fields).filter_map(|name| std::str::from_utf8(name).ok())
+    }
+
+    /// The extensions that the client offers, the most preferred first.
+    pub fn extensions(&self) -> impl Iterator<Item = Extension<'a>> + use<'a> {
+        let values = self.fields.all(Field::Extensions.name());
+        values.flat_map(extensions).filter_map(Result::ok)
+    }
+
+    /// Every header field in its order: name, and value without the blanks around it.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
+        self.fields.iter()
+    }
+
+    /// The value of the first header field of this name, in any case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.fields.first(name)
+    }
+
+    /// As [`header`](Self::header), if the value is UTF-8. To refuse what is not, look at
+    /// `header`.
+    #[must_use]
+    pub fn header_str(&self, name: &str) -> Option<&'a str> {
+        std::str::from_utf8(self.header(name)?).ok()
     }
 }
 
-const AUTHORIZATION: &str = "Authorization";
-
-impl fmt::Display for RequestError {
+impl fmt::Debug for Request<'_> {
+    /// The path and the names of the header fields: queries and values may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Header(error) => error.fmt(f),
-            Self::Repeated => f.write_str("Origin or Authorization is given twice"),
-            Self::Subprotocol => {
-                f.write_str("the name of a subprotocol is not a token (RFC 6455 §4.1)")
-            }
-            Self::SubprotocolRepeated => {
-                f.write_str("a subprotocol is offered twice (RFC 6455 §4.1)")
-            }
-            Self::BearerToken => {
-                f.write_str("the bearer token has a character that none has (RFC 6750 §2.1)")
-            }
-        }
+        f.debug_struct("Request")
+            .field("path", &self.path())
+            .field("headers", &self.fields)
+            .finish_non_exhaustive()
     }
 }
 
-impl Error for RequestError {}
+/// The elements of every Sec-WebSocket-Protocol, not yet known to be tokens.
+pub(super) fn subprotocols<'a>(fields: Fields<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    fields.all(Field::Protocol.name()).flat_map(elements)
+}
 
-impl From<HeaderError> for RequestError {
-    fn from(error: HeaderError) -> Self {
-        Self::Header(error)
+/// Splits a target into the authority, if it is an absolute URL (RFC 9112 §3.2.2), and the rest.
+pub(super) fn split_target(target: &str) -> (Option<&str>, &str) {
+    let url = target.split_once("://").filter(|(scheme, _)| {
+        scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+    });
+    match url {
+        Some((_, rest)) => {
+            let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            (Some(authority), resource)
+        }
+        None => (None, target),
     }
 }

@@ -15,13 +15,14 @@ use crate::proto::accept::Key;
 use crate::proto::buffer::{RecvBuffer, SendBuffer};
 use crate::proto::config::Config;
 use crate::proto::connection::Connection;
-use crate::proto::extension::{Extension, extensions};
+use crate::proto::extension::extensions;
 use crate::proto::frame::Role;
 use crate::proto::handshake::error::{Field, HandshakeError};
 use crate::proto::handshake::headers::{Headers, write_field};
 use crate::proto::handshake::refusal::Refusal;
+use crate::proto::handshake::request::{Request, split_target, subprotocols};
 use crate::proto::handshake::{deadline, exactly_once, lists, once};
-use crate::proto::http::{Fields, Head, HeadScanner, RequestLine, elements, is_token};
+use crate::proto::http::{Fields, Head, HeadScanner, RequestLine, is_token};
 use crate::proto::url::parse_authority;
 
 /// Reads a client's request.
@@ -130,11 +131,7 @@ impl Upgrade {
     /// If `recv` is not the buffer that the request was read from.
     #[must_use]
     pub fn request<'a>(&'a self, recv: &'a RecvBuffer) -> Request<'a> {
-        Request {
-            line: &self.head.line,
-            bytes: recv.unparsed(),
-            fields: self.head.fields(recv.unparsed()),
-        }
+        Request::new(&self.head, recv.unparsed())
     }
 
     /// Agrees: appends the response to `send` and passes over the request. The bytes behind it
@@ -204,95 +201,6 @@ impl Upgrade {
             true => Err(HandshakeError::Undecided),
             false => Ok(()),
         }
-    }
-}
-
-/// A legal request for WebSocket, borrowed from the receive buffer.
-#[derive(Clone, Copy)]
-pub struct Request<'a> {
-    line: &'a RequestLine,
-    bytes: &'a [u8],
-    fields: Fields<'a>,
-}
-
-impl<'a> Request<'a> {
-    /// The target as it stands in the request line: visible ASCII, most often a path and query,
-    /// rarely a whole URL.
-    #[must_use]
-    pub fn target(&self) -> &'a str {
-        self.line.target.of_str(self.bytes)
-    }
-
-    /// The path, as it was sent: it begins with `/`, and what is percent-encoded stays so.
-    #[must_use]
-    pub fn path(&self) -> &'a str {
-        let (_, resource) = split_target(self.target());
-        match resource.split_once('?').map_or(resource, |(path, _)| path) {
-            "" => "/",
-            path => path,
-        }
-    }
-
-    /// The query behind the first `?`, as it was sent.
-    #[must_use]
-    pub fn query(&self) -> Option<&'a str> {
-        let (_, resource) = split_target(self.target());
-        resource.split_once('?').map(|(_, query)| query)
-    }
-
-    /// The host that the client means, and the port if it is not the default.
-    #[must_use]
-    pub fn host(&self) -> &'a str {
-        // RFC 9112 §3.2.2: a URL in the request line goes before the Host field.
-        match split_target(self.target()) {
-            (Some(authority), _) => authority,
-            (None, _) => self.header_str(Field::Host.name()).unwrap_or_default(),
-        }
-    }
-
-    /// The origin of the page whose script opens the connection: browsers always send one.
-    #[must_use]
-    pub fn origin(&self) -> Option<&'a str> {
-        self.header_str(Field::Origin.name())
-    }
-
-    /// The subprotocols that the client offers, the most preferred first; no two are the same.
-    pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        subprotocols(self.fields).filter_map(|name| std::str::from_utf8(name).ok())
-    }
-
-    /// The extensions that the client offers, the most preferred first.
-    pub fn extensions(&self) -> impl Iterator<Item = Extension<'a>> + use<'a> {
-        let values = self.fields.all(Field::Extensions.name());
-        values.flat_map(extensions).filter_map(Result::ok)
-    }
-
-    /// Every header field in its order: name, and value without the blanks around it.
-    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
-        self.fields.iter()
-    }
-
-    /// The value of the first header field of this name, in any case.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
-        self.fields.first(name)
-    }
-
-    /// As [`header`](Self::header), if the value is UTF-8. To refuse what is not, look at
-    /// `header`.
-    #[must_use]
-    pub fn header_str(&self, name: &str) -> Option<&'a str> {
-        std::str::from_utf8(self.header(name)?).ok()
-    }
-}
-
-impl fmt::Debug for Request<'_> {
-    /// The path and the names of the header fields: queries and values may be secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("path", &self.path())
-            .field("headers", &self.fields)
-            .finish_non_exhaustive()
     }
 }
 
@@ -376,48 +284,30 @@ fn judge(line: &RequestLine, fields: Fields<'_>, bytes: &[u8]) -> Result<Key, Ha
     Ok(key)
 }
 
-/// Item 8, and §4.1, item 10: tokens that are all unique.
+/// Item 8, and §4.1, item 10: tokens that are all different.
 fn judge_subprotocols(fields: Fields<'_>) -> Result<(), HandshakeError> {
-    let mut offered: Vec<_> = subprotocols(fields).collect();
-    let is_offer = fields.first(Field::Protocol.name()).is_some();
-    offered.sort_unstable();
-    let are_unique = offered.is_sorted_by(|one, next| one != next);
-    match offered.is_empty() == is_offer || !are_unique || !offered.iter().all(|p| is_token(p)) {
-        true => Err(HandshakeError::Invalid(Field::Protocol)),
-        false => Ok(()),
+    if fields.first(Field::Protocol.name()).is_none() {
+        return Ok(());
+    }
+    let mut offers: Vec<_> = subprotocols(fields).collect();
+    offers.sort_unstable();
+    let are_different = offers.windows(2).all(|pair| pair[0] != pair[1]);
+    let are_tokens = offers.iter().all(|offer| is_token(offer));
+    match !offers.is_empty() && are_tokens && are_different {
+        true => Ok(()),
+        false => Err(HandshakeError::Invalid(Field::Protocol)),
     }
 }
 
 /// Item 9, and §9.1: a value that does not obey the grammar fails the handshake.
 fn judge_extensions(fields: Fields<'_>) -> Result<(), HandshakeError> {
-    let invalid = HandshakeError::Invalid(Field::Extensions);
     for value in fields.all(Field::Extensions.name()) {
         let mut offers = extensions(value).peekable();
-        // A list of one or more.
-        offers.peek().ok_or(invalid)?;
-        offers
-            .try_for_each(|offer| offer.map(|_| ()))
-            .map_err(|_| invalid)?;
+        if offers.peek().is_none() || offers.any(|offer| offer.is_err()) {
+            return Err(HandshakeError::Invalid(Field::Extensions));
+        }
     }
     Ok(())
-}
-
-fn subprotocols<'a>(fields: Fields<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-    fields.all(Field::Protocol.name()).flat_map(elements)
-}
-
-/// Splits a target into the authority, if it is an absolute URL (RFC 9112 §3.2.2), and the rest.
-fn split_target(target: &str) -> (Option<&str>, &str) {
-    let url = target.split_once("://").filter(|(scheme, _)| {
-        scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
-    });
-    match url {
-        Some((_, rest)) => {
-            let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-            (Some(authority), resource)
-        }
-        None => (None, target),
-    }
 }
 
 /// Item 1: a resource name (§3), or an http or https URL that has one. Browsers leave some

@@ -1,144 +1,16 @@
 //! The heads of HTTP requests and responses ([RFC 9112 §2.1]): a start line and header fields.
 //!
-//! A [`HeadScanner`] finds the end of the head. It looks at each byte once, however the bytes
-//! arrive, and refuses what lenient parsers take and strict ones behind them read differently:
-//! bare line ends, folded lines, control characters. A head that it has found is parsed once.
-//! A [`Head`] knows where the parts lie and owns none of the bytes.
+//! A [`HeadScanner`] finds the end of a head, which is then parsed once, by httparse. A [`Head`]
+//! knows where the parts lie and owns none of the bytes.
 //!
 //! [RFC 9112 §2.1]: https://www.rfc-editor.org/rfc/rfc9112#section-2.1
 
-use std::error::Error;
+mod scanner;
+
 use std::fmt;
 
-/// Why the head of a request or response cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HeadError {
-    /// More bytes than our limit.
-    TooLarge {
-        /// The limit in force,
-        /// [`Config::handshake_size_max`](crate::proto::Config::handshake_size_max).
-        max: usize,
-    },
-    /// More header fields than our limit.
-    TooManyFields {
-        /// The limit in force, [`Config::headers_max`](crate::proto::Config::headers_max).
-        max: usize,
-    },
-    /// A carriage return without a line feed, or a line feed without a carriage return.
-    BareLineEnd,
-    /// A control character: NUL, DEL or any other but the tab.
-    ControlCharacter,
-    /// A line that begins with a blank, to continue the one before it.
-    FoldedLine,
-    /// A first line that is not that of a request, or of a response.
-    StartLine,
-    /// A header field whose name is not a token, or that has no colon behind it.
-    FieldName,
-    /// A version of HTTP that is not `HTTP/1.1`.
-    Version,
-}
-
-impl HeadError {
-    /// The document and section that was broken, or that lets us refuse.
-    #[must_use]
-    pub const fn section(&self) -> &'static str {
-        match self {
-            Self::TooLarge { .. } | Self::TooManyFields { .. } => "RFC 6455 §10.4",
-            Self::BareLineEnd => "RFC 9112 §2.2",
-            Self::Version => "RFC 6455 §4.2.1",
-            Self::ControlCharacter => "RFC 9110 §5.5",
-            Self::FoldedLine => "RFC 9112 §5.2",
-            Self::StartLine => "RFC 9112 §2.1",
-            Self::FieldName => "RFC 9112 §5.1",
-        }
-    }
-}
-
-impl fmt::Display for HeadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLarge { max } => write!(f, "the head is larger than {max} bytes"),
-            Self::TooManyFields { max } => write!(f, "there are more than {max} header fields"),
-            Self::BareLineEnd => f.write_str("a line does not end in CR LF"),
-            Self::ControlCharacter => f.write_str("the head has a control character"),
-            Self::FoldedLine => f.write_str("a header field is folded over lines"),
-            Self::StartLine => f.write_str("the first line is malformed"),
-            Self::FieldName => f.write_str("the name of a header field is malformed"),
-            Self::Version => f.write_str("the version of HTTP is not 1.1"),
-        }
-    }
-}
-
-impl Error for HeadError {}
-
-/// Finds the end of a head in bytes that arrive little by little.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct HeadScanner {
-    /// How many bytes have been looked at, each once.
-    scanned: usize,
-    /// The lines that are complete, the start line among them.
-    lines: usize,
-    line_len: usize,
-    after_cr: bool,
-}
-
-impl HeadScanner {
-    /// The length of the head that `bytes` begins with, its empty line included; `None` when
-    /// its end is yet to come. `bytes` are those of the last call, and more.
-    pub(crate) fn scan(
-        &mut self,
-        bytes: &[u8],
-        size_max: usize,
-        fields_max: usize,
-    ) -> Result<Option<usize>, HeadError> {
-        while let Some(&byte) = bytes.get(self.scanned) {
-            // Our limits: tested at each byte, so that the split of the bytes changes nothing.
-            if self.scanned >= size_max {
-                return Err(HeadError::TooLarge { max: size_max });
-            }
-            self.scanned += 1;
-            match byte {
-                b'\n' if self.after_cr => {
-                    self.after_cr = false;
-                    match (self.lines, self.line_len) {
-                        // RFC 9112 §2.2 would have us pass over an empty line before a request,
-                        // for the sake of clients that send one after a body. Nothing comes
-                        // before an opening handshake.
-                        (0, 0) => return Err(HeadError::StartLine),
-                        (_, 0) => return Ok(Some(self.scanned)),
-                        _ => self.lines += 1,
-                    }
-                    if self.lines - 1 > fields_max {
-                        return Err(HeadError::TooManyFields { max: fields_max });
-                    }
-                    self.line_len = 0;
-                }
-                // RFC 9112 §2.2: a bare CR is invalid; a bare LF may be taken for a line end,
-                // or, as here, not.
-                _ if self.after_cr => return Err(HeadError::BareLineEnd),
-                b'\n' => return Err(HeadError::BareLineEnd),
-                b'\r' => self.after_cr = true,
-                // RFC 9112 §5.2: a server refuses folded lines.
-                b' ' | b'\t' if self.line_len == 0 => {
-                    return Err(match self.lines {
-                        0 => HeadError::StartLine,
-                        _ => HeadError::FoldedLine,
-                    });
-                }
-                // RFC 9110 §5.5: NUL is dangerous, the others invalid.
-                0..=8 | 11..=31 | 127 => return Err(HeadError::ControlCharacter),
-                _ => self.line_len += 1,
-            }
-        }
-        Ok(None)
-    }
-
-    /// The header fields in the head that was found.
-    fn fields(&self) -> usize {
-        self.lines.saturating_sub(1)
-    }
-}
+pub use scanner::HeadError;
+pub(crate) use scanner::HeadScanner;
 
 /// A head that was parsed: where its parts lie in its bytes.
 #[derive(Clone, Debug)]
@@ -392,5 +264,135 @@ fn head_error(error: httparse::Error) -> HeadError {
         | httparse::Error::Token
         | httparse::Error::NewLine
         | httparse::Error::TooManyHeaders => HeadError::StartLine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    use super::{Head, HeadError, HeadScanner, elements, is_token};
+
+    type Field = (String, Vec<u8>);
+
+    /// The method and target of a request, and its fields.
+    fn request(bytes: &[u8]) -> Result<(String, Vec<Field>), HeadError> {
+        let mut scanner = HeadScanner::default();
+        let size = scanner.scan(bytes, 1 << 20, 1 << 10)?;
+        let bytes = &bytes[..size.expect("a whole head")];
+        let head = Head::request(bytes, &scanner)?;
+        assert_eq!(head.len(), bytes.len());
+        let line = head.line.method.of_str(bytes).to_owned() + " " + head.line.target.of_str(bytes);
+        let fields = head.fields(bytes).iter();
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Ok((line, fields.collect()))
+    }
+
+    #[test]
+    fn a_request_is_split_into_its_parts() {
+        let field = |name: &str, value: &[u8]| (name.to_owned(), value.to_owned());
+        let (line, fields) =
+            request(b"GET /a?b HTTP/1.1\r\nA:b\r\na:  \t c\xff \t\r\nEmpty:\r\nE: \r\n\r\n")
+                .unwrap();
+        assert_eq!(line, "GET /a?b");
+        let expected = [
+            field("A", b"b"),
+            field("a", b"c\xff"),
+            field("Empty", b""),
+            field("E", b""),
+        ];
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn request_lines_and_names_that_are_none() {
+        for (head, error) in [
+            ("GET / HTTP/1.0\r\n\r\n", HeadError::Version),
+            ("GET / HTTP/2.0\r\n\r\n", HeadError::Version),
+            ("PRI * HTTP/2.0\r\n\r\n", HeadError::Version),
+            ("GET / http/1.1\r\n\r\n", HeadError::Version),
+            ("GET / HTTP/1.1 \r\n\r\n", HeadError::StartLine),
+            ("GET / HTTP/1.10\r\n\r\n", HeadError::StartLine),
+            ("GET  / HTTP/1.1\r\n\r\n", HeadError::StartLine),
+            ("GET /\r\n\r\n", HeadError::StartLine),
+            ("GET\r\n\r\n", HeadError::StartLine),
+            ("G@T / HTTP/1.1\r\n\r\n", HeadError::StartLine),
+            ("GET /\u{e9} HTTP/1.1\r\n\r\n", HeadError::StartLine),
+            ("GET /\t HTTP/1.1\r\n\r\n", HeadError::StartLine),
+            ("GET / HTTP/1.1\r\nA : b\r\n\r\n", HeadError::FieldName),
+            ("GET / HTTP/1.1\r\nA\r\n\r\n", HeadError::FieldName),
+            ("GET / HTTP/1.1\r\n: b\r\n\r\n", HeadError::FieldName),
+            ("GET / HTTP/1.1\r\nA\u{e9}: b\r\n\r\n", HeadError::FieldName),
+            ("GET / HTTP/1.1\r\nA B: b\r\n\r\n", HeadError::FieldName),
+            ("GET / HTTP/1.1\r\nA\": b\r\n\r\n", HeadError::FieldName),
+        ] {
+            assert_eq!(request(head.as_bytes()), Err(error), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn status_lines() {
+        let response = |line: &str| {
+            let bytes = format!("{line}\r\n\r\n").into_bytes();
+            let mut scanner = HeadScanner::default();
+            scanner.scan(&bytes, 1 << 10, 0)?;
+            let line = Head::response(&bytes, &scanner)?.line;
+            let reason = line.reason.of_str(&bytes).to_owned();
+            Ok((line.is_http_1_1, line.status, reason))
+        };
+        let reason = |reason: &str| reason.to_owned();
+        assert_eq!(
+            response("HTTP/1.1 101 Switching Protocols"),
+            Ok((true, 101, reason("Switching Protocols")))
+        );
+        assert_eq!(
+            response("HTTP/1.0 404 Not Found"),
+            Ok((false, 404, reason("Not Found")))
+        );
+        assert_eq!(response("HTTP/1.1 999 "), Ok((true, 999, reason(""))));
+        assert_eq!(response("HTTP/1.1 200"), Ok((true, 200, reason(""))));
+        assert_eq!(response("HTTP/1.1 200 \u{fc}"), Ok((true, 200, reason(""))));
+        assert_eq!(response("HTTP/2 200"), Err(HeadError::Version));
+        assert_eq!(response("HTTP/1.1 099 x"), Err(HeadError::StartLine));
+        assert_eq!(response("HTTP/1.1 20 x"), Err(HeadError::StartLine));
+        assert_eq!(response("HTTP/1.1 2000"), Err(HeadError::StartLine));
+        assert_eq!(response("ICY 200 OK"), Err(HeadError::Version));
+    }
+
+    #[test]
+    fn a_list_is_split_at_commas_and_empty_elements_do_not_count() {
+        let list = |value: &'static str| elements(value.as_bytes()).collect::<Vec<_>>();
+        assert_eq!(list("a"), [b"a"]);
+        assert_eq!(list(" a ,\tb\t,,, c , "), [b"a", b"b", b"c"]);
+        assert_eq!(list("a b, c"), [&b"a b"[..], b"c"]);
+        assert!(list(" ,\t, ").is_empty());
+        assert!(list("").is_empty());
+    }
+
+    #[test]
+    fn tokens_are_those_of_section_5_6_2() {
+        let legal = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        for byte in 0..=u8::MAX {
+            assert_eq!(
+                is_token(&[byte]),
+                legal.as_bytes().contains(&byte),
+                "{byte:#x}"
+            );
+        }
+        assert!(!is_token(b""));
+    }
+
+    proptest! {
+        #[test]
+        fn any_field_comes_out_as_it_went_in(
+            name in "[!#$%&'*+.^_`|~0-9a-zA-Z-]{1,20}",
+            value in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let legal = |byte: &u8| !matches!(byte, 0..=32 | 127);
+            let value: Vec<u8> = value.into_iter().filter(legal).collect();
+            let head = [b"GET / HTTP/1.1\r\n", name.as_bytes(), b": ", &value, b"\r\n\r\n"].concat();
+            let (_, fields) = request(&head).unwrap();
+            prop_assert_eq!(fields, [(name, value)]);
+        }
     }
 }
