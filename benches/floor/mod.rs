@@ -10,6 +10,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod ours;
+pub(crate) mod quartiles;
 pub(crate) mod rounds;
 pub(crate) mod stream;
 

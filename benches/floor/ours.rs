@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use openline::proto::{Config, Connection, Event, RecvBuffer, Role, SendBuffer};
+use openline::proto::{Config, Connection, Data, Event, RecvBuffer, Role, SendBuffer};
 
 use super::stream::{DRAIN_SIZE, READ_SIZE, Stream};
 
@@ -78,6 +78,18 @@ impl Sender {
             drain(black_box(self.send.pending()));
             self.send.advance(self.send.len());
         }
+    }
+
+    /// Sends one message without a copy of its payload; `drain` gets header and payload.
+    pub(crate) fn send_unbuffered(&mut self, payload: &[u8], mut drain: impl FnMut(&[u8])) {
+        let mut vectored = self
+            .connection
+            .send_unbuffered(Data::Binary(payload), &mut self.send)
+            .expect("the queue is empty");
+        let slices = vectored.slices();
+        slices.iter().for_each(|slice| drain(slice));
+        let n = slices.iter().map(|slice| slice.len()).sum();
+        vectored.advance(n);
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::quartiles::quartiles;
+
 /// Something to measure: a pass over its work, which returns the number of messages.
 pub(crate) struct Contestant<'a> {
     pub(crate) name: &'static str,
@@ -74,10 +76,4 @@ fn passes(contestant: &mut Contestant<'_>) -> u32 {
     let one = start.elapsed().max(Duration::from_nanos(1));
     let passes = Duration::from_millis(1).as_nanos().div_ceil(one.as_nanos());
     u32::try_from(passes).unwrap_or(u32::MAX)
-}
-
-/// The lower quartile, the median and the upper quartile.
-pub(crate) fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
-    values.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
 }

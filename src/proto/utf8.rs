@@ -53,24 +53,15 @@ impl Validator {
     pub fn push(&mut self, piece: &[u8]) -> Result<(), InvalidAt> {
         let begun = self.complete(piece)?;
         let piece = &piece[begun..];
-        if check(piece).is_ok() {
-            return Ok(());
+        let (whole, cut) = split_cut(piece);
+        if check(whole).is_err() {
+            return Err(InvalidAt(begun + first_invalid(piece)));
         }
-        let Err(error) = simdutf8::compat::from_utf8(piece) else {
-            return Ok(());
-        };
-        let valid = error.valid_up_to();
-        let Some(len) = error.error_len() else {
-            // At most three bytes: the fourth completes or refutes any character.
-            for &byte in &piece[valid..] {
-                self.cut[usize::from(self.cut_len)] = byte;
-                self.cut_len += 1;
-            }
-            return Ok(());
-        };
-        // Either the first byte of the sequence is to blame, or the one behind a good beginning.
-        let beginning = is_beginning(&piece[valid..valid + len]);
-        Err(InvalidAt(begun + valid + if beginning { len } else { 0 }))
+        for &byte in cut {
+            self.cut[usize::from(self.cut_len)] = byte;
+            self.cut_len += 1;
+        }
+        Ok(())
     }
 
     /// Whether the text may end here: not within a character.
@@ -97,6 +88,30 @@ impl Validator {
             taken += 1;
         }
         Ok(taken)
+    }
+}
+
+/// Divides a piece before its last character if that is cut short, so that the rest need be
+/// checked only once. At most three bytes are cut off: the fourth completes or refutes any.
+fn split_cut(piece: &[u8]) -> (&[u8], &[u8]) {
+    let cut = (piece.len().saturating_sub(3)..piece.len())
+        .rev()
+        .find(|start| is_beginning(&piece[*start..]));
+    piece.split_at(cut.unwrap_or(piece.len()))
+}
+
+/// Where in `piece`, which is not UTF-8, the first byte lies that no continuation could make good.
+#[cold]
+fn first_invalid(piece: &[u8]) -> usize {
+    let Err(error) = std::str::from_utf8(piece) else {
+        return piece.len();
+    };
+    let valid = error.valid_up_to();
+    let len = error.error_len().unwrap_or(0);
+    // Either the first byte of the sequence is to blame, or the one behind a good beginning.
+    match is_beginning(&piece[valid..valid + len]) {
+        true => valid + len,
+        false => valid,
     }
 }
 

@@ -1,0 +1,65 @@
+//! What an idle connection costs in resident memory, fresh from its handshake and again after
+//! one message, which should leave no buffer behind.
+
+use std::error::Error;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::Common;
+use crate::load::{Generator, Load};
+use crate::process::{Command, Server, raise_file_limit};
+
+pub fn run(connections: usize, common: Common) -> Result<(), Box<dyn Error>> {
+    let files = raise_file_limit()?;
+    if files < connections as u64 + 100 {
+        return Err(format!("the limit of {files} open files is too low").into());
+    }
+    let mut commands = vec![
+        Command::builtin("raw", false)?,
+        Command::builtin("openline", true)?,
+    ];
+    commands.extend(common.server);
+    for command in &commands {
+        let server = Server::start(command)?;
+        // What the first connection makes a server allocate once for all is not counted.
+        Generator::open(&server, load(1))?.run(MOMENT)?;
+        let before = rest(&server)?;
+        let mut generator = Generator::open(&server, load(connections))?;
+        let each = |resident: u64| resident.saturating_sub(before) as f64 / connections as f64;
+        let opened = each(rest(&server)?);
+        generator.run(Duration::ZERO)?;
+        let used = each(rest(&server)?);
+        if common.json {
+            let line = json!({
+                "server": server.name, "connections": connections,
+                "bytes_opened": opened, "bytes_used": used,
+            });
+            println!("{line}");
+        } else {
+            println!(
+                "{:<20} {connections} connections: {opened:.0} bytes each after the handshake, \
+                 {used:.0} after a message",
+                server.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The server's resident bytes once it has come to rest.
+fn rest(server: &Server) -> Result<u64, Box<dyn Error>> {
+    thread::sleep(MOMENT);
+    server.resident()
+}
+
+fn load(connections: usize) -> Load {
+    Load {
+        connections,
+        in_flight: 1,
+        size: 20,
+    }
+}
+
+const MOMENT: Duration = Duration::from_millis(300);

@@ -1,0 +1,260 @@
+//! The generator: connections that keep a number of messages in flight and check each echo.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use openline::proto::{FrameHeader, MaskingKey, Opcode};
+use socket2::{Domain, Socket, Type};
+
+use crate::process::Server;
+
+/// So many connections, each with so many messages of so many bytes in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    pub connections: usize,
+    pub in_flight: usize,
+    pub size: usize,
+}
+
+impl FromStr for Load {
+    type Err = &'static str;
+
+    fn from_str(argument: &str) -> Result<Self, Self::Err> {
+        let numbers: Result<Vec<usize>, _> = argument.split(',').map(str::parse).collect();
+        match numbers.as_deref() {
+            Ok(&[connections, in_flight, size]) if connections > 0 && in_flight > 0 => Ok(Self {
+                connections,
+                in_flight,
+                size,
+            }),
+            _ => Err("CONNECTIONS,IN-FLIGHT,BYTES is asked for"),
+        }
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            connections,
+            in_flight,
+            size,
+        } = self;
+        f.pad(&format!("{connections} x {in_flight} x {size} B"))
+    }
+}
+
+/// Open connections to one server, at rest between two runs.
+pub struct Generator {
+    poll: Poll,
+    connections: Vec<Connection>,
+    in_flight: usize,
+    /// The frames that are sent, in a row, so that any number in flight is one write.
+    frames: Vec<u8>,
+    frame_size: usize,
+    echo: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// The bytes to write that the kernel has not taken, and where in a frame they begin.
+    unsent: usize,
+    position: usize,
+    /// The bytes of echoes that are still to come, and where in an echo they begin.
+    awaited: usize,
+    echo_position: usize,
+}
+
+impl Generator {
+    /// Opens the connections; to a WebSocket server, with the opening handshake.
+    pub fn open(server: &Server, load: Load) -> Result<Self, Box<dyn Error>> {
+        let poll = Poll::new()?;
+        let mut connections = Vec::with_capacity(load.connections);
+        for i in 0..load.connections {
+            let mut stream = connect(server, i)?;
+            let both = Interest::READABLE | Interest::WRITABLE;
+            poll.registry().register(&mut stream, Token(i), both)?;
+            connections.push(Connection {
+                stream,
+                unsent: 0,
+                position: 0,
+                awaited: 0,
+                echo_position: 0,
+            });
+        }
+        let payload: Vec<u8> = (0..=255).cycle().take(load.size).collect();
+        let frame = masked_frame(&payload);
+        let echo = match server.websocket {
+            true => [header(load.size, None).as_slice(), &payload].concat(),
+            false => frame.clone(),
+        };
+        Ok(Self {
+            poll,
+            connections,
+            in_flight: load.in_flight,
+            frames: frame.repeat(load.in_flight + 1),
+            frame_size: frame.len(),
+            echo,
+            buffer: vec![0; 256 << 10],
+        })
+    }
+
+    /// Keeps messages in flight for about `window`, then waits for the last echo; returns how
+    /// many messages came back.
+    pub fn run(&mut self, window: Duration) -> Result<u64, Box<dyn Error>> {
+        let end = Instant::now() + window;
+        let mut messages = 0;
+        let mut working = self.connections.len();
+        let mut events = Events::with_capacity(1024);
+        for connection in &mut self.connections {
+            connection.awaited = self.in_flight * self.echo.len();
+            connection.unsent = self.in_flight * self.frame_size;
+            connection.write(&self.frames, self.frame_size)?;
+        }
+        while working > 0 {
+            self.poll.poll(&mut events, Some(PATIENCE))?;
+            if events.is_empty() {
+                return Err("an echo does not come".into());
+            }
+            let more = Instant::now() < end;
+            for event in &events {
+                let connection = &mut self.connections[event.token().0];
+                if connection.awaited == 0 {
+                    continue;
+                }
+                connection.write(&self.frames, self.frame_size)?;
+                let echoes = connection.read(&mut self.buffer, &self.echo)?;
+                messages += echoes as u64;
+                if more && echoes > 0 {
+                    connection.awaited += echoes * self.echo.len();
+                    connection.unsent += echoes * self.frame_size;
+                    connection.write(&self.frames, self.frame_size)?;
+                }
+                if connection.awaited == 0 {
+                    working -= 1;
+                }
+            }
+        }
+        Ok(messages)
+    }
+}
+
+impl Connection {
+    fn write(&mut self, frames: &[u8], frame_size: usize) -> io::Result<()> {
+        while self.unsent > 0 {
+            let n = match self.stream.write(&frames[self.position..][..self.unsent]) {
+                Ok(n) => n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            };
+            self.unsent -= n;
+            self.position = (self.position + n) % frame_size;
+        }
+        Ok(())
+    }
+
+    /// Takes what has come; returns how many echoes it completed.
+    fn read(&mut self, buffer: &mut [u8], echo: &[u8]) -> Result<usize, Box<dyn Error>> {
+        let mut echoes = 0;
+        loop {
+            let n = match self.stream.read(buffer) {
+                Ok(0) => return Err("the server closed a connection".into()),
+                Ok(n) => n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error.into()),
+            };
+            self.awaited = (self.awaited.checked_sub(n)).ok_or("more came than was sent")?;
+            let mut read = &buffer[..n];
+            while !read.is_empty() {
+                let expected = &echo[self.echo_position..];
+                let n = expected.len().min(read.len());
+                if read[..n] != expected[..n] {
+                    return Err("what came is not what was sent".into());
+                }
+                read = &read[n..];
+                self.echo_position += n;
+                if self.echo_position == echo.len() {
+                    self.echo_position = 0;
+                    echoes += 1;
+                }
+            }
+            if n < buffer.len() {
+                break;
+            }
+        }
+        Ok(echoes)
+    }
+}
+
+/// The `i`th connection. An address has some 28,000 ports to connect from; after that many the
+/// next of 127.0.0.0/8 serves.
+fn connect(server: &Server, i: usize) -> Result<TcpStream, Box<dyn Error>> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    if let host @ 1.. = i / 25_000 {
+        let source = Ipv4Addr::new(127, 0, 1, u8::try_from(host)?);
+        socket.bind(&SocketAddr::from((source, 0)).into())?;
+    }
+    socket.connect(&server.address.into())?;
+    socket.set_tcp_nodelay(true)?;
+    let mut stream = std::net::TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE))?;
+    if server.websocket {
+        shake_hands(&mut stream, server.address)?;
+    }
+    stream.set_nonblocking(true)?;
+    Ok(TcpStream::from_std(stream))
+}
+
+/// The opening handshake with the key and the answer of RFC 6455 §1.3.
+fn shake_hands(
+    stream: &mut std::net::TcpStream,
+    address: SocketAddr,
+) -> Result<(), Box<dyn Error>> {
+    write!(
+        stream,
+        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )?;
+    let mut answer = Vec::new();
+    let mut buffer = [0; 1024];
+    while !answer.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut buffer)? {
+            0 => return Err("the server closed a connection in the handshake".into()),
+            n => answer.extend_from_slice(&buffer[..n]),
+        }
+    }
+    let answer = String::from_utf8_lossy(&answer);
+    match answer.starts_with("HTTP/1.1 101 ") && answer.contains("s3pPLBMiTxaQ9kYGzzhZRbK+xOo=") {
+        true => Ok(()),
+        false => Err(format!("the server refused the handshake: {answer}").into()),
+    }
+}
+
+fn masked_frame(payload: &[u8]) -> Vec<u8> {
+    let key = MaskingKey::new([0x37, 0xfa, 0x21, 0x3d]);
+    let mut frame = header(payload.len(), Some(key));
+    let start = frame.len();
+    frame.extend_from_slice(payload);
+    key.apply(&mut frame[start..]);
+    frame
+}
+
+fn header(payload_len: usize, mask: Option<MaskingKey>) -> Vec<u8> {
+    let header = FrameHeader {
+        fin: true,
+        rsv1: false,
+        opcode: Opcode::Binary,
+        mask,
+        payload_len: payload_len as u64,
+    };
+    header.encode().as_bytes().to_vec()
+}
+
+/// How long a server may leave the generator without a byte.
+const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,85 @@
+//! The loop's ruler: an echo server's CPU time a message as a ratio to a bare TCP echo's, and
+//! the memory of idle connections. Linux only; it talks to itself over loopback.
+
+mod compare;
+mod idle;
+mod load;
+mod process;
+#[path = "../../floor/quartiles.rs"]
+mod quartiles;
+mod raw;
+
+use std::error::Error;
+
+use clap::{Args, Parser, Subcommand};
+use openline::net::{Message, Peer};
+
+use process::Command;
+
+/// Measures what an echo server spends on a message, and on an idle connection.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// CPU time a message, as a ratio to a bare TCP echo.
+    Compare {
+        /// How often each server is measured on each load.
+        #[arg(long, default_value_t = 15)]
+        rounds: usize,
+        /// Milliseconds of one measurement.
+        #[arg(long, default_value_t = 300)]
+        window: u64,
+        /// Only these loads: CONNECTIONS,IN-FLIGHT,BYTES.
+        #[arg(long)]
+        load: Vec<load::Load>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Resident memory of an idle connection.
+    Idle {
+        /// How many connections are held.
+        #[arg(long, default_value_t = 10_000)]
+        connections: usize,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// The bare TCP echo, by itself.
+    Raw { port: u16 },
+    /// openline's echo server, by itself.
+    Openline { port: u16 },
+}
+
+#[derive(Args)]
+struct Common {
+    /// Another WebSocket echo server: NAME=COMMAND, in which {port} stands for the port on
+    /// 127.0.0.1 to listen on.
+    #[arg(long)]
+    server: Vec<Command>,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    match Arguments::parse().task {
+        Task::Compare {
+            rounds,
+            window,
+            load,
+            common,
+        } => compare::run(rounds.max(1), window, load, common),
+        Task::Idle {
+            connections,
+            common,
+        } => idle::run(connections.max(1), common),
+        Task::Raw { port } => Ok(raw::serve(port)?),
+        Task::Openline { port } => {
+            let echo = |peer: &mut Peer<'_>, message: Message<'_>| peer.send(message);
+            Ok(openline::net::serve(("127.0.0.1", port), echo)?)
+        }
+    }
+}

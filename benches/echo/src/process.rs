@@ -1,0 +1,179 @@
+//! Servers as processes of their own, pinned to a core, and what the kernel says of them.
+
+use std::error::Error;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::Pid;
+
+/// Where servers run; the generator runs on the other.
+pub const SERVER_CORE: usize = 0;
+pub const GENERATOR_CORE: usize = 1;
+
+/// A server's name, and the command that runs it.
+#[derive(Clone)]
+pub struct Command {
+    pub name: String,
+    pub words: Vec<String>,
+    /// Whether it speaks WebSocket, or echoes bytes.
+    pub websocket: bool,
+}
+
+impl Command {
+    /// This program, as the server of that name.
+    pub fn builtin(name: &str, websocket: bool) -> io::Result<Self> {
+        let program = std::env::current_exe()?.to_string_lossy().into_owned();
+        Ok(Self {
+            name: name.to_owned(),
+            words: vec![program, name.to_owned(), "{port}".to_owned()],
+            websocket,
+        })
+    }
+}
+
+impl FromStr for Command {
+    type Err = &'static str;
+
+    fn from_str(argument: &str) -> Result<Self, Self::Err> {
+        let (name, command) = argument
+            .split_once('=')
+            .ok_or("NAME=COMMAND is asked for")?;
+        let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+        match words.is_empty() {
+            true => Err("the command is empty"),
+            false => Ok(Self {
+                name: name.to_owned(),
+                words,
+                websocket: true,
+            }),
+        }
+    }
+}
+
+/// A server that runs; it is killed when dropped.
+pub struct Server {
+    pub name: String,
+    pub websocket: bool,
+    pub address: SocketAddr,
+    child: Child,
+}
+
+impl Server {
+    /// Starts the server on its core and waits until it takes connections.
+    pub fn start(command: &Command) -> Result<Self, Box<dyn Error>> {
+        let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+        let port = address.port().to_string();
+        let mut words = command
+            .words
+            .iter()
+            .map(|word| word.replace("{port}", &port));
+        let program = words.next().ok_or("a command has a first word")?;
+        // A child starts where the thread that starts it may run.
+        pin(SERVER_CORE)?;
+        let child = std::process::Command::new(program)
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn();
+        pin(GENERATOR_CORE)?;
+        let mut server = Self {
+            name: command.name.clone(),
+            websocket: command.websocket,
+            address,
+            child: child.map_err(|error| format!("{}: {error}", command.words[0]))?,
+        };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = server.child.try_wait()? {
+                return Err(format!("{} ended: {status}", server.name).into());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("{} does not listen on {address}", server.name).into());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+
+    /// The nanoseconds that all its threads have run.
+    ///
+    /// Exact while they sleep: the kernel counts a thread's time when it leaves the core.
+    pub fn cpu_time(&self) -> Result<u64, Box<dyn Error>> {
+        let mut sum = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let schedstat = fs::read_to_string(task?.path().join("schedstat"))?;
+            let ran = schedstat.split_whitespace().next();
+            sum += ran.ok_or("schedstat is empty")?.parse::<u64>()?;
+        }
+        Ok(sum)
+    }
+
+    /// The bytes of its memory that are resident.
+    pub fn resident(&self) -> Result<u64, Box<dyn Error>> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().next());
+        Ok(kibibytes.ok_or("no VmRSS")?.parse::<u64>()? << 10)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Binds the calling thread to one core.
+pub fn pin(core: usize) -> nix::Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core)?;
+    sched_setaffinity(Pid::from_raw(0), &cores)
+}
+
+/// Lets this process, and the servers it starts, open as many files as it may.
+pub fn raise_file_limit() -> nix::Result<u64> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    Ok(hard)
+}
+
+/// The nanoseconds in which a cache line goes from one core to the other and back.
+///
+/// A hypervisor moves virtual cores about; when the two are far apart, all that crosses between
+/// generator and server costs more.
+pub fn cache_line_round_trip() -> nix::Result<f64> {
+    const TRIPS: u32 = 20_000;
+    let line = AtomicU32::new(0);
+    thread::scope(|scope| {
+        let echo = scope.spawn(|| {
+            pin(SERVER_CORE)?;
+            for trip in 0..TRIPS {
+                wait_for(&line, 2 * trip + 1);
+                line.store(2 * trip + 2, Ordering::Release);
+            }
+            Ok(())
+        });
+        let start = Instant::now();
+        for trip in 0..TRIPS {
+            line.store(2 * trip + 1, Ordering::Release);
+            wait_for(&line, 2 * trip + 2);
+        }
+        let elapsed = start.elapsed();
+        echo.join().unwrap_or(Err(nix::Error::UnknownErrno))?;
+        Ok(elapsed.as_nanos() as f64 / f64::from(TRIPS))
+    })
+}
+
+fn wait_for(line: &AtomicU32, value: u32) {
+    while line.load(Ordering::Acquire) != value {
+        std::hint::spin_loop();
+    }
+}
