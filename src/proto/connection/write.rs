@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng};
 use crate::proto::buffer::SendBuffer;
 use crate::proto::connection::{Connection, State};
 use crate::proto::error::SendError;
-use crate::proto::event::Kind;
+use crate::proto::event::{Chunk, Kind};
 use crate::proto::frame::{CONTROL_PAYLOAD_MAX, FrameHeader, Opcode, Role};
 use crate::proto::mask::MaskingKey;
 
@@ -173,6 +173,27 @@ impl Connection {
     ) -> Option<Fragments<'a, [u8]>> {
         (self.writing == Some(Kind::Binary))
             .then(|| Fragments::new(self, send, Opcode::Continuation))
+    }
+
+    /// Queues a piece of a message as it was received, as the next fragment or the last: what an
+    /// echo or a proxy does with [`Event::Chunk`](crate::proto::Event::Chunk). The pieces of a
+    /// text are UTF-8 as a whole, as they came.
+    ///
+    /// # Errors
+    ///
+    /// After a Close frame, within a message of the other kind, or while the queue is full.
+    pub fn send_chunk(&mut self, chunk: Chunk<'_>, send: &mut SendBuffer) -> Result<(), SendError> {
+        let opcode = match self.writing {
+            Some(kind) if kind == chunk.kind => Opcode::Continuation,
+            Some(_) => return Err(SendError::MessageUnfinished),
+            None => opcode(chunk.kind),
+        };
+        self.may_send()?;
+        self.may_queue(send)?;
+        self.queue(chunk.last, opcode, chunk.data, send);
+        self.writing = (!chunk.last).then_some(chunk.kind);
+        self.timers.sent_message();
+        Ok(())
     }
 
     /// Queues a Ping; its Pong comes as [`Event::Pong`](crate::proto::Event::Pong).

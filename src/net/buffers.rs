@@ -1,0 +1,238 @@
+//! The buffers of a loop: one pair that every connection works in, and what is kept between turns.
+//!
+//! A connection that has nothing half-received and nothing half-sent holds no buffer. A small
+//! remainder is kept in bytes of just its size; a large one keeps the buffer that it lies in, and
+//! the loop takes another: from a pool, since the first touch of fresh memory costs more than
+//! anything that is done to a message in it.
+
+use std::mem;
+
+use crate::proto::{RecvBuffer, SendBuffer};
+
+/// How much is read at once: it fits a first-level cache, with room for the replies.
+pub(super) const READ_SIZE: usize = 32 << 10;
+/// How much is read at once while a large message is coming in.
+pub(super) const READ_SIZE_MAX: usize = 256 << 10;
+/// A remainder of this many bytes keeps its buffer; a smaller one is copied.
+const LARGE: usize = 16 << 10;
+/// The bytes that each pool may hold: a few large messages.
+const POOL_SIZE_MAX: usize = 16 << 20;
+
+/// The working pair, empty but while a connection is being handled.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    pub(super) recv: RecvBuffer,
+    pub(super) send: SendBuffer,
+    spare_recv: Pool<RecvBuffer>,
+    spare_send: Pool<SendBuffer>,
+}
+
+/// What a connection keeps between turns, if anything.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    recv: RecvBuffer,
+    send: SendBuffer,
+}
+
+impl Buffers {
+    /// Lays what a connection kept into the working pair.
+    #[inline]
+    pub(super) fn lend(&mut self, held: &mut Option<Box<Held>>) {
+        if let Some(held) = held {
+            lend(&mut self.recv, &mut held.recv);
+            lend(&mut self.send, &mut held.send);
+        }
+    }
+
+    /// Empties the working pair: what is left in it, the connection keeps.
+    #[inline]
+    pub(super) fn settle(&mut self, held: &mut Option<Box<Held>>) {
+        if held.is_none() && self.recv.is_empty() && self.send.is_empty() {
+            return;
+        }
+        let kept = held.get_or_insert_default();
+        settle(&mut self.recv, &mut kept.recv, &mut self.spare_recv);
+        settle(&mut self.send, &mut kept.send, &mut self.spare_send);
+        if kept.recv.is_empty() && kept.send.is_empty() {
+            *held = None;
+        }
+    }
+
+    /// Throws away what is received, assembled or not; returns how much that was.
+    pub(super) fn discard_received(&mut self) -> usize {
+        let discarded = self.recv.len();
+        self.recv.finish();
+        self.recv.consume(self.recv.unparsed_len());
+        discarded
+    }
+
+    /// Throws away all that the working pair holds.
+    pub(super) fn discard(&mut self) {
+        self.discard_received();
+        self.send.advance(self.send.len());
+    }
+}
+
+/// Buffers that wait to be used again.
+#[derive(Debug, Default)]
+struct Pool<B> {
+    buffers: Vec<B>,
+    /// The bytes of them all.
+    size: usize,
+}
+
+impl<B: Buffer> Pool<B> {
+    fn take(&mut self) -> B {
+        let buffer = self.buffers.pop().unwrap_or_default();
+        self.size -= buffer.capacity();
+        buffer
+    }
+
+    fn put(&mut self, buffer: B) {
+        if buffer.capacity() >= LARGE && self.size + buffer.capacity() <= POOL_SIZE_MAX {
+            self.size += buffer.capacity();
+            self.buffers.push(buffer);
+        }
+    }
+}
+
+/// A large buffer trades places with the working one; a small one is copied.
+fn lend<B: Buffer>(working: &mut B, held: &mut B) {
+    if held.len() >= LARGE {
+        mem::swap(working, held);
+    } else if held.len() > 0 {
+        working.load(held);
+        *held = B::default();
+    }
+}
+
+/// Undoes [`lend`]: `held` is nothing now, or the loop's own buffer, which waits to be back.
+fn settle<B: Buffer>(working: &mut B, held: &mut B, spare: &mut Pool<B>) {
+    let waits = held.capacity() > 0;
+    if working.len() >= LARGE {
+        let own = match waits {
+            true => mem::take(held),
+            false => spare.take(),
+        };
+        *held = mem::replace(working, own);
+        return;
+    }
+    let remainder = match working.len() {
+        0 => B::default(),
+        _ => working.take_remainder(),
+    };
+    let own = mem::replace(held, remainder);
+    if waits {
+        spare.put(mem::replace(working, own));
+    }
+}
+
+/// What the two kinds of buffer have in common here.
+trait Buffer: Default {
+    fn len(&self) -> usize;
+    fn capacity(&self) -> usize;
+    /// Copies in what another holds; this one is empty.
+    fn load(&mut self, held: &Self);
+    /// Moves out what is held, into a buffer of just that size.
+    fn take_remainder(&mut self) -> Self;
+}
+
+impl Buffer for RecvBuffer {
+    fn len(&self) -> usize {
+        Self::len(self)
+    }
+
+    fn capacity(&self) -> usize {
+        Self::capacity(self)
+    }
+
+    fn load(&mut self, held: &Self) {
+        // Room for one read behind what is held, lest each remainder, a little longer than the
+        // last, has the buffer grow by that little.
+        self.spare_mut(LARGE + READ_SIZE);
+        self.put_held(held);
+    }
+
+    fn take_remainder(&mut self) -> Self {
+        self.take_held()
+    }
+}
+
+impl Buffer for SendBuffer {
+    fn len(&self) -> usize {
+        Self::len(self)
+    }
+
+    fn capacity(&self) -> usize {
+        Self::capacity(self)
+    }
+
+    fn load(&mut self, held: &Self) {
+        self.extend(held.pending());
+    }
+
+    fn take_remainder(&mut self) -> Self {
+        self.take_pending()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Buffers, LARGE, POOL_SIZE_MAX};
+
+    #[test]
+    fn a_connection_that_has_nothing_left_over_holds_nothing() {
+        let (mut buffers, mut held) = (Buffers::default(), None);
+        buffers.lend(&mut held);
+        buffers.recv.extend(b"abc");
+        buffers.send.extend(b"abc");
+        buffers.discard();
+        buffers.settle(&mut held);
+        assert!(held.is_none());
+    }
+
+    #[test]
+    fn remainders_of_every_size_come_back_whole_and_leave_the_working_pair_empty() {
+        for size in [1, LARGE - 1, LARGE, 5 * LARGE] {
+            let (mut buffers, mut held) = (Buffers::default(), None);
+            let mut bytes = Vec::new();
+            for round in 0..3_u8 {
+                buffers.lend(&mut held);
+                assert_eq!(buffers.recv.unparsed(), bytes);
+                assert_eq!(buffers.send.pending(), bytes);
+                bytes.extend(vec![round; size]);
+                buffers.recv.extend(&vec![round; size]);
+                buffers.send.extend(&vec![round; size]);
+                buffers.settle(&mut held);
+                assert!(buffers.recv.is_empty() && buffers.send.is_empty());
+                let kept = held.as_ref().map(|held| held.send.len());
+                assert_eq!(kept, Some(bytes.len()));
+            }
+        }
+    }
+
+    #[test]
+    fn large_buffers_are_used_again_within_bounds() {
+        let mut buffers = Buffers::default();
+        let mut all = Vec::new();
+        for _ in 0..40 {
+            let mut held = None;
+            buffers.recv.extend(&vec![1; 1 << 20]);
+            buffers.settle(&mut held);
+            all.push(held);
+        }
+        for mut held in all {
+            buffers.lend(&mut held);
+            buffers.discard();
+            buffers.settle(&mut held);
+        }
+        let pooled: usize = buffers
+            .spare_recv
+            .buffers
+            .iter()
+            .map(|b| b.capacity())
+            .sum();
+        assert_eq!(pooled, buffers.spare_recv.size);
+        assert!((1 << 20..=POOL_SIZE_MAX).contains(&pooled), "{pooled}");
+    }
+}

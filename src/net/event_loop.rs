@@ -1,0 +1,465 @@
+//! The loop: waits for sockets and deadlines, and gives each connection its turn.
+//!
+//! One turn: wait; handle every event; then those that asked for another turn; then the mailbox,
+//! so that what other threads publish leaves after all that was readable was read; then the
+//! deadlines. The clock is read once a turn.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::mem;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+use slab::Slab;
+use tracing::{info, warn};
+
+use crate::net::buffers::Buffers;
+use crate::net::config::LoopConfig;
+use crate::net::connect::Connecting;
+use crate::net::end::{End, EndWhy};
+use crate::net::handler::{Handler, Message};
+use crate::net::listener::{Accept, Listener};
+use crate::net::peer::{ConnectionId, Peer};
+use crate::net::remote::{Letter, Mailbox, Post, Remote, Undelivered};
+use crate::net::session::{Context, Flow, Readiness, Session, tell};
+use crate::net::timers::Timers;
+use crate::net::transport::Transport;
+use crate::proto::{ClientRequest, Role, SendError};
+
+/// The events taken at once; more wait for the next turn.
+const EVENTS_MAX: usize = 1024;
+/// The connections accepted at once, so that a crowd does not keep those inside waiting.
+const ACCEPTS_MAX: usize = 256;
+/// The waker's token. Listeners count down from the one before it, connections up from 0.
+const WAKER: Token = Token(usize::MAX);
+
+/// An event loop: any number of listeners, and of connections of either role, in one thread.
+pub struct EventLoop<H: Handler> {
+    poll: Poll,
+    events: Events,
+    handler: H,
+    config: LoopConfig,
+    buffers: Buffers,
+    timers: Timers,
+    listeners: Vec<Listener>,
+    sessions: Slab<Session<H>>,
+    /// Of the next connection's id.
+    generation: u32,
+    /// Those that asked for another turn.
+    again: VecDeque<u32>,
+    /// Clients whose every address failed at once, for `run` to tell.
+    stillborn: Vec<(H::Connection, End)>,
+    mailbox: Arc<Mailbox>,
+    /// The memory of letters delivered.
+    letters: Vec<Letter>,
+    phase: Phase,
+    /// When the present turn began.
+    now: Instant,
+}
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Running,
+    /// The last connections are closing, until this deadline.
+    Draining(Instant),
+}
+
+impl<H: Handler> EventLoop<H> {
+    /// A loop with nothing in it yet.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says, such as that descriptors are used up.
+    pub fn new(handler: H, config: LoopConfig) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mailbox = Mailbox::new(poll.registry(), WAKER, config.mailbox_max)?;
+        let now = Instant::now();
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            handler,
+            config,
+            buffers: Buffers::default(),
+            timers: Timers::new(now),
+            listeners: Vec::new(),
+            sessions: Slab::new(),
+            generation: 0,
+            again: VecDeque::new(),
+            stillborn: Vec::new(),
+            mailbox: Arc::new(mailbox),
+            letters: Vec::new(),
+            phase: Phase::Running,
+            now,
+        })
+    }
+
+    /// Listens at `address`, and serves who connects there; returns the address, with the port
+    /// that was chosen if it asked for 0.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be had.
+    pub fn listen(&mut self, address: impl ToSocketAddrs) -> io::Result<SocketAddr> {
+        let mut listener = Listener::bind(address, &self.config)?;
+        let token = Token(WAKER.0 - 1 - self.listeners.len());
+        listener.register(self.poll.registry(), token)?;
+        let address = listener.address();
+        info!(target: "openline", %address, "listening");
+        self.listeners.push(listener);
+        Ok(address)
+    }
+
+    /// Begins to connect to a server, at each of its addresses in turn; `data` is kept for the
+    /// connection. What comes of it is told to the handler when the loop runs.
+    ///
+    /// A host name is looked up at once, which may block.
+    ///
+    /// # Errors
+    ///
+    /// When the name has no address; for `wss` URLs.
+    pub fn connect(
+        &mut self,
+        request: ClientRequest,
+        data: H::Connection,
+    ) -> io::Result<ConnectionId> {
+        self.now = Instant::now();
+        let id = self.next_id()?;
+        let mut connecting = Connecting::new(request, data, self.now)?;
+        let begun = connecting.begin(self.now, self.config.protocol.handshake_timeout);
+        let (address, error) = match begun {
+            Ok(Some((transport, address))) => {
+                let session = Session::connecting(transport, address, id, connecting);
+                self.insert(session)?;
+                return Ok(id);
+            }
+            Err(failed) => failed,
+            Ok(None) => return Err(io::Error::other("the host has no address")),
+        };
+        let end = End {
+            id,
+            role: Role::Client,
+            address,
+            at: self.now,
+            why: EndWhy::Connect(error),
+        };
+        self.stillborn.push((connecting.data, end));
+        Ok(id)
+    }
+
+    /// A handle for other threads.
+    #[must_use]
+    pub fn remote(&self) -> Remote {
+        self.mailbox.remote()
+    }
+
+    /// The handler.
+    #[must_use]
+    pub fn handler(&self) -> &H {
+        &self.handler
+    }
+
+    /// The handler, to be changed between runs.
+    pub fn handler_mut(&mut self) -> &mut H {
+        &mut self.handler
+    }
+
+    /// Runs until a [shutdown](Remote::shutdown) is complete, or there is neither a listener nor
+    /// a connection left.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system can no longer be asked which sockets are ready. No failure of
+    /// one socket is an error here.
+    pub fn run(&mut self) -> io::Result<()> {
+        for (data, end) in self.stillborn.drain(..) {
+            tell(&end, false);
+            self.handler.end(Some(data), &end);
+        }
+        while !(self.sessions.is_empty() && self.listeners.is_empty()) {
+            self.turn()?;
+        }
+        self.refuse_letters();
+        Ok(())
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        let patience = self.patience();
+        if let Err(error) = self.poll.poll(&mut self.events, patience)
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            return Err(error);
+        }
+        self.now = Instant::now();
+        // Only these: what asks again from here on has its turn in the next.
+        let again = self.again.len();
+        let woken = self.handle_events();
+        for _ in 0..again {
+            if let Some(index) = self.again.pop_front() {
+                self.visit(index, |session, cx| {
+                    session.queued = false;
+                    session.handle_again(cx)
+                });
+            }
+        }
+        if woken {
+            self.handle_mailbox();
+        }
+        self.handle_deadlines();
+        Ok(())
+    }
+
+    /// How long there is nothing to do, unless a socket becomes ready; `None`: for ever.
+    fn patience(&self) -> Option<Duration> {
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let draining = match self.phase {
+            Phase::Running => None,
+            Phase::Draining(deadline) => Some(deadline),
+        };
+        let retries = self
+            .listeners
+            .iter()
+            .filter_map(|listener| listener.retry_at);
+        let next = retries.chain(self.timers.next()).chain(draining).min()?;
+        // Measured from the turn before, it is never too short.
+        Some(next.saturating_duration_since(self.now))
+    }
+
+    /// Answers whether the waker was among the events.
+    fn handle_events(&mut self) -> bool {
+        let mut woken = false;
+        let events = mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &events {
+            let token = event.token();
+            if token == WAKER {
+                woken = true;
+            } else if let Some(listener) = self.listener(token) {
+                self.accept(listener);
+            } else if let Ok(index) = u32::try_from(token.0) {
+                let ready = Readiness {
+                    readable: event.is_readable(),
+                    writable: event.is_writable(),
+                    read_closed: event.is_read_closed() || event.is_error(),
+                };
+                self.visit(index, |session, cx| session.handle_ready(ready, cx));
+            }
+        }
+        self.events = events;
+        woken
+    }
+
+    /// Which listener has this token.
+    fn listener(&self, token: Token) -> Option<usize> {
+        let index = WAKER.0 - 1 - token.0;
+        (index < self.listeners.len()).then_some(index)
+    }
+
+    fn accept(&mut self, index: usize) {
+        for _ in 0..ACCEPTS_MAX {
+            let listener = &mut self.listeners[index];
+            listener.retry_at = None;
+            let accepted = match listener.accept() {
+                Accept::Stream(stream, address) => self.admit(Transport::plain(stream), address),
+                Accept::WouldBlock => return,
+                Accept::Failed(error) => Err(error),
+            };
+            if let Err(error) = accepted {
+                let listener = &mut self.listeners[index];
+                let pause = self.config.accept_pause;
+                warn!(
+                    target: "openline",
+                    address = %listener.address(), %error, ?pause, "accepting pauses"
+                );
+                listener.retry_at = Some(self.now + pause);
+                return;
+            }
+        }
+        self.listeners[index].retry_at = Some(self.now);
+    }
+
+    fn admit(&mut self, transport: Transport, address: SocketAddr) -> io::Result<()> {
+        let id = self.next_id()?;
+        self.insert(Session::accepted(transport, address, id, self.now))
+    }
+
+    /// The name that the next connection has.
+    fn next_id(&mut self) -> io::Result<ConnectionId> {
+        let index = u32::try_from(self.sessions.vacant_key())
+            .map_err(|_| io::Error::other("the table of connections is full"))?;
+        self.generation = self.generation.wrapping_add(1);
+        Ok(ConnectionId {
+            index,
+            generation: self.generation,
+        })
+    }
+
+    fn insert(&mut self, mut session: Session<H>) -> io::Result<()> {
+        session.register(self.poll.registry())?;
+        let index = session.id.index;
+        if let Some(deadline) = session.deadline(&self.config) {
+            self.timers.arm(index, deadline);
+        }
+        self.sessions.insert(session);
+        Ok(())
+    }
+
+    /// Gives a connection its turn, if it is still there.
+    #[inline]
+    fn visit(
+        &mut self,
+        index: u32,
+        turn: impl FnOnce(&mut Session<H>, &mut Context<'_, H>) -> Flow,
+    ) {
+        let Some(session) = self.sessions.get_mut(index as usize) else {
+            return;
+        };
+        let mut cx = Context {
+            handler: &mut self.handler,
+            buffers: &mut self.buffers,
+            config: &self.config,
+            registry: self.poll.registry(),
+            now: self.now,
+        };
+        match turn(session, &mut cx) {
+            Flow::Keep => {}
+            Flow::Again => {
+                if !mem::replace(&mut session.queued, true) {
+                    self.again.push_back(index);
+                }
+            }
+            Flow::Drop => {
+                self.timers.disarm(index);
+                self.sessions.remove(index as usize);
+                return;
+            }
+        }
+        if let Some(deadline) = session.deadline(&self.config) {
+            self.timers.arm(index, deadline);
+        }
+    }
+
+    fn handle_deadlines(&mut self) {
+        for index in 0..self.listeners.len() {
+            if self.listeners[index]
+                .retry_at
+                .is_some_and(|at| at <= self.now)
+            {
+                self.accept(index);
+            }
+        }
+        while let Some(index) = self.timers.due(self.now) {
+            self.visit(index, Session::handle_timeout);
+        }
+        if let Phase::Draining(deadline) = self.phase
+            && deadline <= self.now
+        {
+            self.abandon_all();
+        }
+    }
+
+    fn handle_mailbox(&mut self) {
+        let Post {
+            mut letters,
+            shutdowns,
+            ..
+        } = self.mailbox.take(mem::take(&mut self.letters));
+        // Those to one connection together, in their order, so that they leave in one write.
+        letters.sort_by_key(|letter| letter.id);
+        let mut rest = letters.drain(..).peekable();
+        while let Some(first) = rest.next() {
+            let id = first.id;
+            let mut messages = vec![first.message];
+            while let Some(letter) = rest.next_if(|letter| letter.id == id) {
+                messages.push(letter.message);
+            }
+            let known = self.sessions.get(id.index as usize);
+            if known.is_some_and(|session| session.id == id) {
+                self.visit(id.index, |session, cx| {
+                    session.deliver(messages.into_iter(), cx)
+                });
+            } else {
+                for message in messages {
+                    self.handler.undelivered(id, message, Undelivered::Ended);
+                }
+            }
+        }
+        drop(rest);
+        self.letters = letters;
+        for _ in 0..shutdowns {
+            self.shut_down();
+        }
+    }
+
+    /// Tells of the letters that nobody will read.
+    fn refuse_letters(&mut self) {
+        for Letter { id, message } in self.mailbox.take(Vec::new()).letters {
+            self.handler.undelivered(id, message, Undelivered::Ended);
+        }
+    }
+
+    fn shut_down(&mut self) {
+        self.listeners.clear();
+        if let Phase::Draining(_) = self.phase {
+            return self.abandon_all();
+        }
+        info!(target: "openline", connections = self.sessions.len(), "shutting down");
+        self.phase = Phase::Draining(self.now + self.config.shutdown_timeout);
+        for index in self.indices() {
+            self.visit(index, Session::shut_down);
+        }
+    }
+
+    fn abandon_all(&mut self) {
+        warn!(target: "openline", connections = self.sessions.len(), "connections are dropped");
+        for index in self.indices() {
+            self.visit(index, |session, cx| {
+                session.abandon(cx);
+                Flow::Drop
+            });
+        }
+    }
+
+    fn indices(&self) -> Vec<u32> {
+        self.sessions
+            .iter()
+            .map(|(_, session)| session.id.index)
+            .collect()
+    }
+}
+
+impl<H: Handler> Drop for EventLoop<H> {
+    fn drop(&mut self) {
+        self.mailbox.close();
+    }
+}
+
+impl<H: Handler> fmt::Debug for EventLoop<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("listeners", &self.listeners)
+            .field("connections", &self.sessions.len())
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Serves at `address`, in this thread, with a closure that is called for each message, until
+/// the process ends: the shortest way to a server. Whatever else a server wants, it takes an
+/// [`EventLoop`].
+///
+/// # Errors
+///
+/// When the address cannot be had.
+pub fn serve(
+    address: impl ToSocketAddrs,
+    on_message: impl FnMut(&mut Peer<'_>, Message<'_>) -> Result<(), SendError>,
+) -> io::Result<()> {
+    let mut server = EventLoop::new(on_message, LoopConfig::default())?;
+    server.listen(address)?;
+    server.run()
+}

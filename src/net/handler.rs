@@ -1,0 +1,138 @@
+//! What a program brings: its answers to what happens on its connections.
+
+use std::net::SocketAddr;
+
+use crate::net::end::End;
+use crate::net::peer::{ConnectionId, Peer};
+use crate::net::remote::{OwnedMessage, Undelivered};
+use crate::proto::{Acceptance, Chunk, Close, Refusal, Request, Response, SendError, Status};
+
+/// The program's side of an event loop: called for everything that happens, in the loop's thread.
+///
+/// The order for one connection: [`request`](Self::request) (a server) or
+/// [`response`](Self::response) (a client); [`open`](Self::open); messages and the like;
+/// [`end`](Self::end), always, once, and last. What a callback sends leaves when the readiness
+/// event that caused it has been handled, together with all else it led to. Any callback may
+/// [close](Peer::close) the connection.
+///
+/// A closure over `(&mut Peer, Message)` is a handler that accepts every request.
+pub trait Handler {
+    /// What the program keeps for each connection. It lies within the loop's own table, so a
+    /// large one is better boxed.
+    type Connection;
+
+    /// A client asks `request` of us as a server: whether it is accepted, and what is kept for
+    /// its connection. Nothing has been answered yet. The default is to refuse, with 404: so a
+    /// handler of clients need not write it.
+    ///
+    /// # Errors
+    ///
+    /// The answer that refuses.
+    fn request(
+        &mut self,
+        request: &Request<'_>,
+        address: SocketAddr,
+    ) -> Result<(Acceptance, Self::Connection), Refusal> {
+        let _ = (request, address);
+        Err(Refusal::new(Status::NOT_FOUND))
+    }
+
+    /// A server answered the request of ours: with 101, or with what it says instead.
+    fn response(&mut self, connection: &mut Self::Connection, response: &Response<'_>) {
+        let _ = (connection, response);
+    }
+
+    /// The connection is open; from now on messages may be sent.
+    fn open(&mut self, connection: &mut Self::Connection, peer: &mut Peer<'_>) {
+        let _ = (connection, peer);
+    }
+
+    /// A message, or a piece of one.
+    ///
+    /// # Errors
+    ///
+    /// What sending answered, passed on by `?`. [`SendError::Closed`] is nothing to do about;
+    /// after any other the connection is closed with 1011, so a handler that knows better what
+    /// to do about a [full queue](SendError::QueueFull) does it itself.
+    fn message(
+        &mut self,
+        connection: &mut Self::Connection,
+        peer: &mut Peer<'_>,
+        message: Message<'_>,
+    ) -> Result<(), SendError>;
+
+    /// A Ping came; its Pong is queued already.
+    fn ping(&mut self, connection: &mut Self::Connection, peer: &mut Peer<'_>, payload: &[u8]) {
+        let _ = (connection, peer, payload);
+    }
+
+    /// A Pong came.
+    fn pong(&mut self, connection: &mut Self::Connection, peer: &mut Peer<'_>, payload: &[u8]) {
+        let _ = (connection, peer, payload);
+    }
+
+    /// The peer's Close frame came; the reply is queued already.
+    fn closing(
+        &mut self,
+        connection: &mut Self::Connection,
+        peer: &mut Peer<'_>,
+        close: Option<Close<'_>>,
+    ) {
+        let _ = (connection, peer, close);
+    }
+
+    /// All that was queued has gone to the operating system: the time to send the next part of
+    /// something long.
+    fn flushed(&mut self, connection: &mut Self::Connection, peer: &mut Peer<'_>) {
+        let _ = (connection, peer);
+    }
+
+    /// A message that a [`Remote`](crate::net::Remote) accepted could not be queued.
+    fn undelivered(&mut self, id: ConnectionId, message: OwnedMessage, why: Undelivered) {
+        let _ = (id, message, why);
+    }
+
+    /// The end, of a connection or of an attempt at one.
+    ///
+    /// A server keeps nothing for a connection that it has not accepted: there `connection` is
+    /// `None`.
+    fn end(&mut self, connection: Option<Self::Connection>, end: &End) {
+        let _ = (connection, end);
+    }
+}
+
+/// A message, as a handler receives it and as a [`Peer`] sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// A whole text message.
+    Text(&'a str),
+    /// A whole binary message.
+    Binary(&'a [u8]),
+    /// A piece of a message: comes only where [`Delivery::Chunks`](crate::proto::Delivery) is
+    /// asked for, and is sent as a fragment.
+    Chunk(Chunk<'a>),
+}
+
+impl<F> Handler for F
+where
+    F: FnMut(&mut Peer<'_>, Message<'_>) -> Result<(), SendError>,
+{
+    type Connection = ();
+
+    fn request(
+        &mut self,
+        _: &Request<'_>,
+        _: SocketAddr,
+    ) -> Result<(Acceptance, Self::Connection), Refusal> {
+        Ok((Acceptance::default(), ()))
+    }
+
+    fn message(
+        &mut self,
+        (): &mut (),
+        peer: &mut Peer<'_>,
+        message: Message<'_>,
+    ) -> Result<(), SendError> {
+        self(peer, message)
+    }
+}

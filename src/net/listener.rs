@@ -1,0 +1,98 @@
+//! Accepting connections.
+//!
+//! An accept that fails slows the accepting down and never stops the loop: the descriptors that
+//! are used up today are free again tomorrow.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Instant;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::net::config::LoopConfig;
+
+/// A listening socket.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    /// When to accept next, without having been told that a connection waits: after a failure,
+    /// or when more wait than one turn takes.
+    pub(super) retry_at: Option<Instant>,
+}
+
+/// What an accept came to.
+#[derive(Debug)]
+pub(super) enum Accept {
+    Stream(TcpStream, SocketAddr),
+    /// No connection waits.
+    WouldBlock,
+    /// None can be accepted for now.
+    Failed(io::Error),
+}
+
+impl Listener {
+    /// Listens at the first of the addresses where that is possible.
+    pub(super) fn bind(address: impl ToSocketAddrs, config: &LoopConfig) -> io::Result<Self> {
+        let mut last = None;
+        for address in address.to_socket_addrs()? {
+            match bind(address, config) {
+                Ok(socket) => {
+                    return Ok(Self {
+                        address: socket.local_addr()?,
+                        socket,
+                        retry_at: None,
+                    });
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "no address to listen at")
+        }))
+    }
+
+    /// Where it listens: with the port that was chosen, if 0 was asked for.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.socket, token, Interest::READABLE)
+    }
+
+    /// Accepts one connection.
+    pub(super) fn accept(&self) -> Accept {
+        loop {
+            match self.socket.accept() {
+                Ok((stream, address)) => return Accept::Stream(stream, address),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return Accept::WouldBlock,
+                    // The client gave up before its turn came, or a signal came.
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                    _ => return Accept::Failed(error),
+                },
+            }
+        }
+    }
+}
+
+fn bind(address: SocketAddr, config: &LoopConfig) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    // Connections of a server before us, in TIME-WAIT, are no reason not to start. On Windows
+    // the option means something else: to take the port from under another.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    #[cfg(unix)]
+    socket.set_reuse_port(config.reuse_port)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(config.backlog).unwrap_or(i32::MAX))?;
+    Ok(TcpListener::from_std(socket.into()))
+}

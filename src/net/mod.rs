@@ -1,0 +1,77 @@
+//! Sockets, clock and entropy: servers and clients on one mio event loop.
+//!
+//! An echo server is one line:
+//!
+//! ```no_run
+//! openline::net::serve("127.0.0.1:9001", |peer, message| peer.send(message))?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! A [`Handler`] has a say in everything else: who is let in, what each connection carries along,
+//! pings, and the end. An [`EventLoop`] drives it for any number of listeners and of connections,
+//! of either role, in one thread; a [`Remote`] reaches the loop from other threads:
+//!
+//! ```no_run
+//! use openline::net::{EventLoop, Handler, LoopConfig, Message, Peer};
+//! use openline::proto::{Acceptance, Refusal, Request, SendError};
+//! use std::net::SocketAddr;
+//!
+//! struct Counting;
+//!
+//! impl Handler for Counting {
+//!     type Connection = u64; // messages so far
+//!
+//!     fn request(
+//!         &mut self,
+//!         _: &Request<'_>,
+//!         _: SocketAddr,
+//!     ) -> Result<(Acceptance, u64), Refusal> {
+//!         Ok((Acceptance::default(), 0))
+//!     }
+//!
+//!     fn message(
+//!         &mut self,
+//!         count: &mut u64,
+//!         peer: &mut Peer<'_>,
+//!         _: Message<'_>,
+//!     ) -> Result<(), SendError> {
+//!         *count += 1;
+//!         peer.send_text(&format!("that was message {count}"))
+//!     }
+//! }
+//!
+//! let mut server = EventLoop::new(Counting, LoopConfig::default())?;
+//! let address = server.listen("127.0.0.1:0")?;
+//! let remote = server.remote(); // for a thread that waits for signals: remote.shutdown()
+//! server.run()?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # What a loop promises
+//!
+//! - One system call to read and one to write for each readiness of a socket, however many
+//!   messages that was; none to wait for writability, none to arm a timer.
+//! - A connection with nothing half-received and nothing half-sent holds no buffer.
+//! - A peer that does not read is not listened to: what waits for it is bounded.
+//! - The last reply is never lost to a reset: the sending direction is closed first, and input is
+//!   drained, within bounds, before the socket goes.
+
+mod buffers;
+mod config;
+mod connect;
+mod end;
+mod event_loop;
+mod handler;
+mod listener;
+mod peer;
+mod remote;
+mod session;
+mod timers;
+mod transport;
+
+pub use config::LoopConfig;
+pub use end::{End, EndWhy};
+pub use event_loop::{EventLoop, serve};
+pub use handler::{Handler, Message};
+pub use peer::{ConnectionId, Peer};
+pub use remote::{OwnedMessage, Remote, RemoteError, Undelivered};

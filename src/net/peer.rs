@@ -1,0 +1,197 @@
+//! The other end, as a handler's callbacks see it: what can be sent there.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::net::handler::Message;
+use crate::proto::{
+    Close, CloseCode, Connection, Data, Fragments, Prepared, Role, SendBuffer, SendError,
+};
+
+/// Names one connection of one loop, for as long as the loop lives: a later connection never
+/// takes over the name of one that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId {
+    /// The place in the loop's table, used again and again.
+    pub(super) index: u32,
+    /// Which of the connections at that place.
+    pub(super) generation: u32,
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
+    }
+}
+
+/// The other end of an open connection, lent to a callback.
+///
+/// What is sent is queued, and leaves when the callbacks of this turn are through.
+#[derive(Debug)]
+pub struct Peer<'a> {
+    pub(super) id: ConnectionId,
+    pub(super) address: &'a SocketAddr,
+    pub(super) connection: &'a mut Connection,
+    pub(super) send: &'a mut SendBuffer,
+    pub(super) now: Instant,
+}
+
+impl Peer<'_> {
+    /// The connection's name, for a [`Remote`](crate::net::Remote) to reach it by.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// What we are in this connection.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.connection.role()
+    }
+
+    /// The other end's address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        *self.address
+    }
+
+    /// When this turn of the loop began: a clock for callbacks that costs nothing.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The bytes that wait for this peer to read, or for this turn to end.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.send.len()
+    }
+
+    /// Whether messages may be sent: neither end has begun to close.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.connection.is_open()
+    }
+
+    /// Queues a message as it was received: text, binary, or a piece of either as a fragment.
+    ///
+    /// # Errors
+    ///
+    /// After a Close frame, within a message in fragments, or while the queue is full.
+    #[inline]
+    pub fn send(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        match message {
+            Message::Text(text) => self.send_text(text),
+            Message::Binary(data) => self.send_binary(data),
+            Message::Chunk(chunk) => self.connection.send_chunk(chunk, self.send),
+        }
+    }
+
+    /// Queues a text message.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
+        self.connection.send_text(text, self.send)
+    }
+
+    /// Queues a binary message.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn send_binary(&mut self, data: &[u8]) -> Result<(), SendError> {
+        self.connection.send_binary(data, self.send)
+    }
+
+    /// Queues a message that was encoded once for many.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
+        self.connection.send_prepared(prepared, self.send)
+    }
+
+    /// Begins a text message in fragments, or goes on with the unfinished one.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn text_fragments(&mut self) -> Result<Fragments<'_, str>, SendError> {
+        // Two looks at one state: the borrow of a match on the first would outlive it.
+        if self.connection.resume_text(self.send).is_some() {
+            return self
+                .connection
+                .resume_text(self.send)
+                .ok_or(SendError::Closed);
+        }
+        self.connection.text_fragments(self.send)
+    }
+
+    /// Begins a binary message in fragments, or goes on with the unfinished one.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn binary_fragments(&mut self) -> Result<Fragments<'_, [u8]>, SendError> {
+        if self.connection.resume_binary(self.send).is_some() {
+            return self
+                .connection
+                .resume_binary(self.send)
+                .ok_or(SendError::Closed);
+        }
+        self.connection.binary_fragments(self.send)
+    }
+
+    /// Queues a Ping; the Pong comes to [`Handler::pong`](crate::net::Handler::pong).
+    ///
+    /// # Errors
+    ///
+    /// After a Close frame, or with a payload above 125 bytes.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.connection.send_ping(payload, self.send)
+    }
+
+    /// Queues a Pong that nobody asked for: a heartbeat in one direction (RFC 6455 §5.5.3).
+    ///
+    /// # Errors
+    ///
+    /// As [`ping`](Self::ping).
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.connection.send_pong(payload, self.send)
+    }
+
+    /// Begins the closing handshake. What is queued leaves first; messages of the peer still
+    /// come until its Close frame does.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is closing already, or with a reason above 123 bytes.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        let close = Close { code, reason };
+        self.connection.close(self.now, Some(close), self.send)
+    }
+
+    /// Begins the closing handshake with a Close frame that says nothing (RFC 6455 §7.1.5).
+    ///
+    /// # Errors
+    ///
+    /// When the connection is closing already.
+    pub fn close_without_code(&mut self) -> Result<(), SendError> {
+        self.connection.close(self.now, None, self.send)
+    }
+}
+
+impl<'a> From<Data<'a>> for Message<'a> {
+    fn from(data: Data<'a>) -> Self {
+        match data {
+            Data::Text(text) => Self::Text(text),
+            Data::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Reaching a loop from other threads: a mailbox, and a waker that rings once a batch.
+//!
+//! Nothing is lost in silence: a full mailbox and a loop that is gone are answered at once, and
+//! what can no longer be delivered comes to
+//! [`Handler::undelivered`](crate::net::Handler::undelivered).
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mio::{Registry, Token, Waker};
+
+use crate::net::peer::ConnectionId;
+use crate::proto::{CloseCode, Prepared, SendError};
+
+/// A message on its way from another thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OwnedMessage {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Vec<u8>),
+    /// A message that was encoded once for many.
+    Prepared(Prepared),
+    /// A Ping.
+    Ping(Vec<u8>),
+    /// The closing handshake's beginning; without a code, if there is none to give.
+    Close(Option<(CloseCode, String)>),
+}
+
+/// Reaches an event loop from any thread.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    mailbox: Arc<Mailbox>,
+}
+
+impl Remote {
+    /// Has `message` sent to the connection `id`. Messages to one connection keep their order.
+    ///
+    /// # Errors
+    ///
+    /// When the mailbox is full, or the loop is gone.
+    pub fn send(&self, id: ConnectionId, message: OwnedMessage) -> Result<(), RemoteError> {
+        self.mailbox.put(|post| {
+            if post.letters.len() >= self.mailbox.letters_max {
+                return Err(RemoteError::Full);
+            }
+            post.letters.push(Letter { id, message });
+            Ok(())
+        })
+    }
+
+    /// Has the closing handshake with the connection `id` begun.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn close(
+        &self,
+        id: ConnectionId,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<(), RemoteError> {
+        self.send(id, OwnedMessage::Close(Some((code, reason.to_owned()))))
+    }
+
+    /// Has the loop stop: no connection is accepted any more, those that are open are closed with
+    /// 1001, and [`run`](crate::net::EventLoop::run) returns when they are gone or
+    /// [`shutdown_timeout`](crate::net::LoopConfig::shutdown_timeout) has passed.
+    ///
+    /// Asked a second time, it drops them at once.
+    ///
+    /// # Errors
+    ///
+    /// When the loop is gone already.
+    pub fn shutdown(&self) -> Result<(), RemoteError> {
+        self.mailbox.put(|post| {
+            post.shutdowns = post.shutdowns.saturating_add(1);
+            Ok(())
+        })
+    }
+}
+
+/// Why a [`Remote`] could not take a message.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RemoteError {
+    /// As many messages wait as [`mailbox_max`](crate::net::LoopConfig::mailbox_max) allows.
+    Full,
+    /// The loop is gone.
+    Gone,
+    /// The loop could not be woken; it finds the message when it next wakes.
+    Wake(io::Error),
+}
+
+impl fmt::Display for RemoteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("too many messages wait for the event loop"),
+            Self::Gone => f.write_str("the event loop is gone"),
+            Self::Wake(error) => write!(f, "the event loop could not be woken: {error}"),
+        }
+    }
+}
+
+impl Error for RemoteError {}
+
+/// Why a message that a [`Remote`] took was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Undelivered {
+    /// The connection has ended.
+    Ended,
+    /// Its opening handshake is not over yet.
+    NotOpen,
+    /// It would not take the message.
+    Send(SendError),
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended => f.write_str("the connection has ended"),
+            Self::NotOpen => f.write_str("the connection is not open yet"),
+            Self::Send(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for Undelivered {}
+
+/// A message and whom it is for.
+#[derive(Debug)]
+pub(super) struct Letter {
+    pub(super) id: ConnectionId,
+    pub(super) message: OwnedMessage,
+}
+
+/// What waits for the loop.
+#[derive(Debug, Default)]
+pub(super) struct Post {
+    pub(super) letters: Vec<Letter>,
+    /// How often shutdown was asked for.
+    pub(super) shutdowns: u32,
+    /// Whether the waker was rung for what waits.
+    rung: bool,
+    gone: bool,
+}
+
+/// What a loop shares with its remotes.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    post: Mutex<Post>,
+    letters_max: usize,
+    waker: Waker,
+}
+
+impl Mailbox {
+    pub(super) fn new(registry: &Registry, token: Token, letters_max: usize) -> io::Result<Self> {
+        Ok(Self {
+            post: Mutex::default(),
+            letters_max,
+            waker: Waker::new(registry, token)?,
+        })
+    }
+
+    pub(super) fn remote(self: &Arc<Self>) -> Remote {
+        Remote {
+            mailbox: Arc::clone(self),
+        }
+    }
+
+    /// Takes all that waits. `empty`, used before, gives its memory to what comes next.
+    pub(super) fn take(&self, mut empty: Vec<Letter>) -> Post {
+        empty.clear();
+        let mut post = self.lock();
+        let next = Post {
+            letters: empty,
+            ..Post::default()
+        };
+        mem::replace(&mut *post, next)
+    }
+
+    /// Refuses what comes from now on; returns what came before.
+    pub(super) fn close(&self) -> Post {
+        let mut post = self.lock();
+        let gone = Post {
+            gone: true,
+            ..Post::default()
+        };
+        mem::replace(&mut *post, gone)
+    }
+
+    fn put(
+        &self,
+        write: impl FnOnce(&mut Post) -> Result<(), RemoteError>,
+    ) -> Result<(), RemoteError> {
+        let mut post = self.lock();
+        if post.gone {
+            return Err(RemoteError::Gone);
+        }
+        write(&mut post)?;
+        if !mem::replace(&mut post.rung, true) {
+            drop(post);
+            self.waker.wake().map_err(RemoteError::Wake)?;
+        }
+        Ok(())
+    }
+
+    /// A panic while the lock was held left nothing half-done: no step within can panic midway.
+    fn lock(&self) -> MutexGuard<'_, Post> {
+        self.post.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,162 @@
+//! A session after the end of its connection: the last bytes, and then the socket ([RFC 6455
+//! §7.1.1]).
+//!
+//! A socket that is closed while input waits in it resets the connection, and the reset destroys
+//! what the peer has not read yet. So a server first ends its sending direction, and reads on,
+//! within bounds, until the peer has closed too. A client waits for the server to close first:
+//! who closes first holds the address for a while, and servers have but one.
+//!
+//! [RFC 6455 §7.1.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.1
+
+use std::io;
+use std::mem;
+use std::time::Instant;
+
+use tracing::info;
+
+use crate::net::config::LoopConfig;
+use crate::net::end::{End, EndWhy};
+use crate::net::handler::Handler;
+use crate::net::session::{Context, Session, State};
+use crate::proto::{Closed, ClosedWhy, Role};
+
+/// What is left of a session.
+#[derive(Debug)]
+pub(super) struct Linger {
+    /// When the socket is closed whatever is left.
+    pub(super) deadline: Instant,
+    next: Next,
+    /// How many bytes are still read and thrown away.
+    drain_max: usize,
+}
+
+/// What is next for the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// To be closed, whether or not the last bytes could be written.
+    Close,
+    /// To end its sending direction when they are written.
+    HalfClose,
+    /// To see the peer close.
+    Await,
+}
+
+impl Linger {
+    /// The last bytes are on their way: the time starts anew.
+    pub(super) fn renew(&mut self, now: Instant, config: &LoopConfig) {
+        self.deadline = now + config.linger_timeout;
+    }
+
+    /// `n` bytes were received and thrown away.
+    pub(super) fn drain(&mut self, n: usize) {
+        match self.drain_max.checked_sub(n) {
+            Some(left) => self.drain_max = left,
+            None => self.next = Next::Close,
+        }
+    }
+}
+
+impl<H: Handler> Session<H> {
+    /// The end of the connection, or of the attempt at one: tells the handler, unless that has
+    /// been done, and leaves the rest to the transport.
+    #[cold]
+    pub(super) fn finish(&mut self, why: EndWhy, cx: &mut Context<'_, H>) {
+        if matches!(self.state, State::Lingering(_)) {
+            return;
+        }
+        let linger = State::Lingering(Linger {
+            deadline: cx.now + cx.config.linger_timeout,
+            next: next(self.role, &why),
+            drain_max: cx.config.linger_size_max,
+        });
+        let (opened, data) = match mem::replace(&mut self.state, linger) {
+            State::Open(_, data) => (true, Some(data)),
+            State::Connecting(connecting) => (false, Some(connecting.data)),
+            State::Requested(requested) => (false, Some(requested.data)),
+            State::Accepted { .. } | State::Handshaking(_) | State::Lingering(_) => (false, None),
+        };
+        let end = End {
+            id: self.id,
+            role: self.role,
+            address: self.address,
+            at: cx.now,
+            why,
+        };
+        tell(&end, opened);
+        cx.handler.end(data, &end);
+    }
+
+    /// After the end: nothing more is waited for.
+    pub(super) fn give_up(&mut self) {
+        if let State::Lingering(linger) = &mut self.state {
+            linger.next = Next::Close;
+        }
+    }
+
+    /// After the end: takes the transport down as far as it is time to. Answers whether the
+    /// socket can be closed.
+    #[inline]
+    pub(super) fn is_over(&mut self, cx: &Context<'_, H>) -> io::Result<bool> {
+        let State::Lingering(linger) = &mut self.state else {
+            return Ok(false);
+        };
+        if linger.next == Next::Close {
+            return Ok(true);
+        }
+        if !cx.buffers.send.is_empty() {
+            return Ok(false);
+        }
+        if self.eof {
+            return Ok(true);
+        }
+        if linger.next == Next::HalfClose {
+            self.transport.half_close()?;
+            linger.next = Next::Await;
+        }
+        Ok(false)
+    }
+}
+
+/// Says in the log how a connection ended, or that there never was one.
+pub(in crate::net) fn tell(end: &End, opened: bool) {
+    let (by, code) = match &end.why {
+        EndWhy::Closed(Closed { by, why, .. }) => match why {
+            ClosedWhy::Handshake { code } => (Some(*by), *code),
+            _ => (Some(*by), None),
+        },
+        EndWhy::Protocol(error) => (Some(crate::proto::Party::Us), Some(error.close_code())),
+        _ => (None, None),
+    };
+    info!(
+        target: "openline",
+        connection = %end.id,
+        peer = %end.address,
+        role = ?end.role,
+        by = by.map(tracing::field::debug),
+        code = code.map(|code| code.number()),
+        why = %end.why,
+        "{}",
+        match opened {
+            true => "connection ended",
+            false => "handshake failed",
+        }
+    );
+}
+
+fn next(role: Role, why: &EndWhy) -> Next {
+    match why {
+        EndWhy::Closed(closed) => match closed.why {
+            ClosedWhy::PongTimeout | ClosedWhy::CloseTimeout => Next::Close,
+            // §7.1.1: a client waits for the server to close first.
+            _ if role == Role::Client => Next::Await,
+            _ => Next::HalfClose,
+        },
+        // §7.1.7: a client that fails the connection need not wait.
+        EndWhy::Protocol(_) => Next::HalfClose,
+        EndWhy::Refused { .. } | EndWhy::Handshake(_) | EndWhy::Shutdown => match role {
+            Role::Server => Next::HalfClose,
+            Role::Client => Next::Close,
+        },
+        EndWhy::Connect(_) | EndWhy::Reset | EndWhy::Io(_) | EndWhy::Abandoned => Next::Close,
+    }
+}

@@ -1,0 +1,500 @@
+//! One connection in a loop, from its socket's first byte to the last.
+//!
+//! ```text
+//!   server:  Accepted -> Handshaking --+
+//!                                      +--> Open --> Lingering
+//!   client:  Connecting -> Requested --+               ^
+//!                |             |                       |  every failure
+//!                +-------------+-----------------------+
+//! ```
+//!
+//! [`Session::exchange`] is the one place that decides when to read, when to let the protocol
+//! work, and when to write. The end is told to the handler on the way into Lingering, where only
+//! the transport is left.
+
+mod ending;
+mod opening;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use mio::{Registry, Token};
+use tracing::{debug, error};
+
+use crate::net::buffers::{Buffers, Held, READ_SIZE, READ_SIZE_MAX};
+use crate::net::config::LoopConfig;
+use crate::net::connect::Connecting;
+use crate::net::end::EndWhy;
+use crate::net::handler::{Handler, Message};
+use crate::net::peer::{ConnectionId, Peer};
+use crate::net::remote::{OwnedMessage, Undelivered};
+use crate::net::transport::{SHORT_READ_DRAINS, Transport};
+use crate::proto::{
+    Close, CloseCode, Connection, Event, HandshakeError, Refusal, Role, SendError, ServerHandshake,
+    Status,
+};
+
+use ending::Linger;
+use opening::Requested;
+
+pub(super) use ending::tell;
+
+/// The reads for one connection in one turn, so that a flood from one peer does not keep the
+/// others waiting: 256 KiB of small messages.
+const READS_MAX: usize = 8;
+/// The writes for one connection in one turn, where the handler refills the queue each time.
+const WRITES_MAX: usize = 8;
+
+/// A connection and its socket.
+pub(super) struct Session<H: Handler> {
+    transport: Transport,
+    address: SocketAddr,
+    pub(super) id: ConnectionId,
+    role: Role,
+    /// Whether a read may find something.
+    readable: bool,
+    /// Whether a write may find room.
+    writable: bool,
+    /// Whether the peer's end of file was announced, so that no short read is the last.
+    hung_up: bool,
+    /// Whether the peer's end of file was read.
+    eof: bool,
+    /// Whether it stands in the loop's queue for the next turn.
+    pub(super) queued: bool,
+    held: Option<Box<Held>>,
+    state: State<H::Connection>,
+}
+
+/// What a session does; the rare and large states are boxed, so that an idle one is small.
+enum State<C> {
+    /// A client that waits for the connection.
+    Connecting(Box<Connecting<C>>),
+    /// A client that waits for the answer.
+    Requested(Box<Requested<C>>),
+    /// A server that has received nothing.
+    Accepted { since: Instant },
+    /// A server that receives the request.
+    Handshaking(Box<ServerHandshake>),
+    /// Messages pass.
+    Open(Connection, C),
+    /// The end was told; the transport is taken down.
+    Lingering(Linger),
+}
+
+/// What a session works with during one turn.
+pub(super) struct Context<'a, H> {
+    pub(super) handler: &'a mut H,
+    pub(super) buffers: &'a mut Buffers,
+    pub(super) config: &'a LoopConfig,
+    pub(super) registry: &'a Registry,
+    pub(super) now: Instant,
+}
+
+/// What an event said of a socket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Readiness {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    /// The peer sends no more, or the socket failed.
+    pub(super) read_closed: bool,
+}
+
+/// What becomes of a session after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// It waits for its socket or its deadline.
+    Keep,
+    /// It has more to do, and lets others go first.
+    Again,
+    /// It is over, and its socket is to be closed.
+    Drop,
+}
+
+/// How far the protocol got with what was received.
+enum Step {
+    /// The state has changed: go on with the next.
+    Next,
+    /// More bytes, please.
+    More,
+    /// Enough is queued: no more is parsed until that is written.
+    Full,
+}
+
+impl<H: Handler> Session<H> {
+    /// A connection that was accepted.
+    pub(super) fn accepted(
+        transport: Transport,
+        address: SocketAddr,
+        id: ConnectionId,
+        since: Instant,
+    ) -> Self {
+        let state = State::Accepted { since };
+        Self::new(transport, address, id, Role::Server, state)
+    }
+
+    /// A connection that was begun.
+    pub(super) fn connecting(
+        transport: Transport,
+        address: SocketAddr,
+        id: ConnectionId,
+        connecting: Connecting<H::Connection>,
+    ) -> Self {
+        let state = State::Connecting(Box::new(connecting));
+        Self::new(transport, address, id, Role::Client, state)
+    }
+
+    fn new(
+        transport: Transport,
+        address: SocketAddr,
+        id: ConnectionId,
+        role: Role,
+        state: State<H::Connection>,
+    ) -> Self {
+        Self {
+            transport,
+            address,
+            id,
+            role,
+            readable: false,
+            writable: false,
+            hung_up: false,
+            eof: false,
+            queued: false,
+            held: None,
+            state,
+        }
+    }
+
+    /// Has the socket's readiness told: once, for its whole life.
+    pub(super) fn register(&mut self, registry: &Registry) -> io::Result<()> {
+        self.transport
+            .register(registry, Token(self.id.index as usize))
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
+    #[inline]
+    pub(super) fn deadline(&self, config: &LoopConfig) -> Option<Instant> {
+        match &self.state {
+            State::Open(connection, _) => connection.poll_timeout(),
+            State::Connecting(connecting) => Some(connecting.deadline),
+            State::Requested(requested) => requested.handshake.poll_timeout(),
+            State::Accepted { since } => since.checked_add(config.protocol.handshake_timeout),
+            State::Handshaking(handshake) => handshake.poll_timeout(),
+            State::Lingering(linger) => Some(linger.deadline),
+        }
+    }
+
+    /// The socket is ready for something.
+    #[inline]
+    pub(super) fn handle_ready(&mut self, ready: Readiness, cx: &mut Context<'_, H>) -> Flow {
+        self.hung_up |= ready.read_closed;
+        self.readable |= (ready.readable || ready.read_closed) && !self.eof;
+        self.writable |= ready.writable;
+        self.work(cx, |_, _| false)
+    }
+
+    /// It asked for another turn.
+    pub(super) fn handle_again(&mut self, cx: &mut Context<'_, H>) -> Flow {
+        self.work(cx, |_, _| false)
+    }
+
+    /// Looks at the clock.
+    pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_, H>) -> Flow {
+        if self
+            .deadline(cx.config)
+            .is_none_or(|deadline| deadline > cx.now)
+        {
+            return Flow::Keep;
+        }
+        self.work(cx, |session, cx| {
+            match &mut session.state {
+                State::Open(connection, _) => {
+                    connection.handle_timeout(cx.now, &mut cx.buffers.send);
+                }
+                State::Connecting(_) => {
+                    session.connect_next(io::ErrorKind::TimedOut.into(), cx);
+                }
+                State::Requested(_) => session.fail_handshake(HandshakeError::TimedOut, cx),
+                State::Accepted { .. } | State::Handshaking(_) => {
+                    session.fail_handshake(HandshakeError::TimedOut, cx);
+                }
+                State::Lingering(_) => session.give_up(),
+            }
+            true
+        })
+    }
+
+    /// Messages from other threads.
+    pub(super) fn deliver(
+        &mut self,
+        messages: impl Iterator<Item = OwnedMessage>,
+        cx: &mut Context<'_, H>,
+    ) -> Flow {
+        self.work(cx, |session, cx| {
+            for message in messages {
+                if let Err(why) = session.deliver_one(&message, cx) {
+                    cx.handler.undelivered(session.id, message, why);
+                }
+            }
+            true
+        })
+    }
+
+    /// The loop stops: begins the closing handshake, or breaks off the opening one.
+    pub(super) fn shut_down(&mut self, cx: &mut Context<'_, H>) -> Flow {
+        self.work(cx, |session, cx| {
+            match &mut session.state {
+                State::Open(connection, _) => {
+                    let close = Close {
+                        code: CloseCode::GOING_AWAY,
+                        reason: "shutting down",
+                    };
+                    // If it is closing already, so much the better.
+                    let _ = connection.close(cx.now, Some(close), &mut cx.buffers.send);
+                }
+                State::Handshaking(_) => {
+                    Refusal::new(Status::SERVICE_UNAVAILABLE).write(&mut cx.buffers.send);
+                    session.finish(EndWhy::Shutdown, cx);
+                }
+                State::Connecting(_) | State::Requested(_) | State::Accepted { .. } => {
+                    session.finish(EndWhy::Shutdown, cx);
+                    session.give_up();
+                }
+                State::Lingering(_) => {}
+            }
+            true
+        })
+    }
+
+    /// The loop stops waiting: the end, unless it was told already.
+    pub(super) fn abandon(&mut self, cx: &mut Context<'_, H>) {
+        self.finish(EndWhy::Shutdown, cx);
+    }
+
+    /// Does `first`, and then all that the socket allows. `first` says whether it may have
+    /// changed what the protocol has to say, without a byte received.
+    #[inline]
+    fn work(
+        &mut self,
+        cx: &mut Context<'_, H>,
+        first: impl FnOnce(&mut Self, &mut Context<'_, H>) -> bool,
+    ) -> Flow {
+        cx.buffers.lend(&mut self.held);
+        let changed = first(self, cx);
+        let flow = self.exchange(changed, cx).unwrap_or_else(|error| {
+            self.finish(EndWhy::from_io(error), cx);
+            Flow::Drop
+        });
+        if flow == Flow::Drop {
+            cx.buffers.discard();
+        }
+        cx.buffers.settle(&mut self.held);
+        flow
+    }
+
+    /// Reads, has the protocol work, and writes, until the socket has nothing more to give or to
+    /// take, or others are to have their turn.
+    fn exchange(&mut self, mut changed: bool, cx: &mut Context<'_, H>) -> io::Result<Flow> {
+        if matches!(self.state, State::Connecting(_)) && !self.connect(cx) {
+            return Ok(Flow::Keep);
+        }
+        // What waits goes first: it may be what keeps us from reading.
+        if !cx.buffers.send.is_empty() {
+            self.flush(cx)?;
+        }
+        let mut reads = 0;
+        loop {
+            if changed || self.eof || !cx.buffers.recv.is_empty() {
+                changed = false;
+                if matches!(self.consume(cx), Step::Full) {
+                    if !self.flush(cx)? {
+                        break;
+                    }
+                    changed = true;
+                    continue;
+                }
+            }
+            if !self.readable || reads == READS_MAX {
+                break;
+            }
+            self.receive(cx)?;
+            reads += 1;
+        }
+        for _ in 0..WRITES_MAX {
+            if cx.buffers.send.is_empty() || !self.writable {
+                break;
+            }
+            self.flush(cx)?;
+        }
+        if self.is_over(cx)? {
+            return Ok(Flow::Drop);
+        }
+        let sendable = self.writable && !cx.buffers.send.is_empty();
+        match sendable || reads == READS_MAX && self.readable {
+            true => Ok(Flow::Again),
+            false => Ok(Flow::Keep),
+        }
+    }
+
+    /// Reads once.
+    #[inline]
+    fn receive(&mut self, cx: &mut Context<'_, H>) -> io::Result<()> {
+        let recv = &mut cx.buffers.recv;
+        // More than is lacking, so that a read that completes a message is a short one.
+        let lacking = usize::try_from(recv.lacking()).unwrap_or(usize::MAX);
+        let size = lacking.saturating_add(READ_SIZE).min(READ_SIZE_MAX);
+        match self.transport.recv(recv.spare_mut(size))? {
+            None => self.readable = false,
+            Some(0) => {
+                self.readable = false;
+                self.eof = true;
+                if let State::Open(connection, _) = &mut self.state {
+                    connection.handle_eof();
+                }
+            }
+            Some(n) => {
+                recv.commit(n);
+                self.readable = n == size || self.hung_up || !SHORT_READ_DRAINS;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes once; answers whether nothing is left to write.
+    #[inline]
+    fn flush(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
+        let pending = cx.buffers.send.pending();
+        if pending.is_empty() || !self.writable {
+            return Ok(pending.is_empty());
+        }
+        let size = pending.len();
+        let sent = self.transport.send(pending)?.unwrap_or(0);
+        cx.buffers.send.advance(sent);
+        // The kernel took less than it was given, so it is full, and will say when it is not.
+        self.writable = sent == size;
+        match &mut self.state {
+            State::Open(connection, data) if sent == size => {
+                let mut peer = Peer {
+                    id: self.id,
+                    address: &self.address,
+                    connection,
+                    send: &mut cx.buffers.send,
+                    now: cx.now,
+                };
+                cx.handler.flushed(data, &mut peer);
+            }
+            State::Lingering(linger) if sent > 0 => linger.renew(cx.now, cx.config),
+            _ => {}
+        }
+        Ok(cx.buffers.send.is_empty())
+    }
+
+    /// Has the protocol work on what was received.
+    #[inline]
+    fn consume(&mut self, cx: &mut Context<'_, H>) -> Step {
+        loop {
+            let step = match &mut self.state {
+                State::Open(..) => self.converse(cx),
+                State::Accepted { since } => {
+                    let handshake = ServerHandshake::new(cx.config.protocol.clone(), *since);
+                    self.state = State::Handshaking(Box::new(handshake));
+                    Step::Next
+                }
+                State::Handshaking(_) => self.answer(cx),
+                State::Requested(_) => self.hear(cx),
+                State::Connecting(_) => Step::More,
+                State::Lingering(linger) => {
+                    linger.drain(cx.buffers.discard_received());
+                    Step::More
+                }
+            };
+            if !matches!(step, Step::Next) {
+                return step;
+            }
+        }
+    }
+
+    /// Has the handler told what came over an open connection.
+    fn converse(&mut self, cx: &mut Context<'_, H>) -> Step {
+        let State::Open(connection, data) = &mut self.state else {
+            return Step::Next;
+        };
+        let Buffers { recv, send, .. } = &mut *cx.buffers;
+        let why = loop {
+            let event = match connection.poll(cx.now, recv, send) {
+                Ok(Some(event)) => event,
+                Ok(None) if send.len() >= connection.config().send_queue_max => return Step::Full,
+                Ok(None) => return Step::More,
+                Err(error) => break EndWhy::Protocol(error),
+            };
+            let mut peer = Peer {
+                id: self.id,
+                address: &self.address,
+                connection,
+                send,
+                now: cx.now,
+            };
+            let message = match event {
+                Event::Text(text) => Message::Text(text),
+                Event::Binary(bytes) => Message::Binary(bytes),
+                Event::Chunk(chunk) => Message::Chunk(chunk),
+                Event::Ping(payload) => {
+                    cx.handler.ping(data, &mut peer, payload);
+                    continue;
+                }
+                Event::Pong(payload) => {
+                    cx.handler.pong(data, &mut peer, payload);
+                    continue;
+                }
+                Event::Close(close) => {
+                    debug!(target: "openline", connection = %self.id, ?close, "close received");
+                    cx.handler.closing(data, &mut peer, close);
+                    continue;
+                }
+                Event::Closed(closed) => break EndWhy::Closed(closed),
+            };
+            match cx.handler.message(data, &mut peer, message) {
+                Ok(()) | Err(SendError::Closed) => {}
+                Err(error) => {
+                    error!(target: "openline", connection = %self.id, %error, "a reply was refused");
+                    // If it is closing already, that is as good.
+                    let _ = peer.close(CloseCode::INTERNAL_ERROR, "");
+                }
+            }
+        };
+        self.finish(why, cx);
+        Step::Next
+    }
+
+    fn deliver_one(
+        &mut self,
+        message: &OwnedMessage,
+        cx: &mut Context<'_, H>,
+    ) -> Result<(), Undelivered> {
+        let send = &mut cx.buffers.send;
+        let connection = match &mut self.state {
+            State::Open(connection, _) => connection,
+            State::Lingering(_) => return Err(Undelivered::Ended),
+            _ if matches!(message, OwnedMessage::Close(_)) => {
+                self.finish(EndWhy::Abandoned, cx);
+                return Ok(());
+            }
+            _ => return Err(Undelivered::NotOpen),
+        };
+        match message {
+            OwnedMessage::Text(text) => connection.send_text(text, send),
+            OwnedMessage::Binary(data) => connection.send_binary(data, send),
+            OwnedMessage::Prepared(prepared) => connection.send_prepared(prepared, send),
+            OwnedMessage::Ping(payload) => connection.send_ping(payload, send),
+            OwnedMessage::Close(close) => {
+                let close = close.as_ref().map(|(code, reason)| Close {
+                    code: *code,
+                    reason,
+                });
+                connection.close(cx.now, close, send)
+            }
+        }
+        .map_err(Undelivered::Send)
+    }
+}

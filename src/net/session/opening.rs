@@ -1,0 +1,196 @@
+//! A session until its connection is open: connecting, asking, answering.
+
+use std::io;
+use std::mem;
+
+use tracing::{Level, enabled, error, info};
+
+use crate::net::connect::Connecting;
+use crate::net::end::EndWhy;
+use crate::net::handler::Handler;
+use crate::net::peer::Peer;
+use crate::net::session::{Context, Session, State, Step};
+use crate::proto::{
+    Answer, ClientHandshake, Connection, HandshakeError, Refusal, Role, Status, Upgrade,
+};
+
+/// A client that waits for the server's answer.
+pub(super) struct Requested<C> {
+    pub(super) handshake: ClientHandshake,
+    pub(super) data: C,
+}
+
+impl<H: Handler> Session<H> {
+    /// Sees whether the present address has answered, and asks the server if it has. Answers
+    /// whether there is more to do in this turn.
+    pub(super) fn connect(&mut self, cx: &mut Context<'_, H>) -> bool {
+        match self.transport.connected() {
+            Ok(true) => self.ask(cx),
+            Ok(false) => return false,
+            Err(error) => self.connect_next(error, cx),
+        }
+        !matches!(self.state, State::Connecting(_))
+    }
+
+    /// Goes on to the next address after `error`, which is the end if there is none.
+    pub(super) fn connect_next(&mut self, error: io::Error, cx: &mut Context<'_, H>) {
+        let State::Connecting(connecting) = &mut self.state else {
+            return;
+        };
+        info!(
+            target: "openline",
+            connection = %self.id, peer = %self.address, %error, "could not connect"
+        );
+        let begun = connecting.begin(cx.now, cx.config.protocol.handshake_timeout);
+        let error = match begun {
+            Ok(Some((transport, address))) => {
+                self.transport = transport;
+                self.address = address;
+                self.writable = false;
+                match self.register(cx.registry) {
+                    Ok(()) => return,
+                    Err(error) => error,
+                }
+            }
+            Ok(None) => error,
+            Err((address, error)) => {
+                self.address = address;
+                error
+            }
+        };
+        self.finish(EndWhy::Connect(error), cx);
+    }
+
+    /// Sends the request.
+    fn ask(&mut self, cx: &mut Context<'_, H>) {
+        let since = cx.now;
+        let state = mem::replace(&mut self.state, State::Accepted { since });
+        if let State::Connecting(connecting) = state {
+            let Connecting {
+                request,
+                data,
+                seed,
+                ..
+            } = *connecting;
+            let config = cx.config.protocol.clone();
+            let send = &mut cx.buffers.send;
+            let handshake = ClientHandshake::start(&request, config, since, seed, send);
+            self.state = State::Requested(Box::new(Requested { handshake, data }));
+        }
+    }
+
+    /// Reads the server's answer.
+    pub(super) fn hear(&mut self, cx: &mut Context<'_, H>) -> Step {
+        let State::Requested(requested) = &mut self.state else {
+            return Step::Next;
+        };
+        let Requested { handshake, data } = &mut **requested;
+        let recv = &mut cx.buffers.recv;
+        let polled = match handshake.poll(recv) {
+            Ok(None) if self.eof => handshake.handle_eof(recv),
+            polled => polled,
+        };
+        match polled {
+            Ok(None) => return Step::More,
+            Ok(Some(Answer::Accepted(accepted))) => {
+                cx.handler.response(data, &accepted.response(recv));
+                info!(
+                    target: "openline",
+                    connection = %self.id, peer = %self.address, role = ?Role::Client,
+                    subprotocol = accepted.subprotocol().map(tracing::field::debug),
+                    "handshake accepted"
+                );
+                let connection = accepted.open(cx.now, recv);
+                let since = cx.now;
+                let state = mem::replace(&mut self.state, State::Accepted { since });
+                if let State::Requested(requested) = state {
+                    self.open(connection, requested.data, cx);
+                }
+            }
+            Ok(Some(Answer::Refused(refused))) => {
+                let response = refused.response(recv);
+                let status = response.status();
+                cx.handler.response(data, &response);
+                self.finish(EndWhy::Refused { status }, cx);
+            }
+            Err(error) => self.fail_handshake(error, cx),
+        }
+        Step::Next
+    }
+
+    /// Reads a client's request, and answers it.
+    pub(super) fn answer(&mut self, cx: &mut Context<'_, H>) -> Step {
+        let State::Handshaking(handshake) = &mut self.state else {
+            return Step::Next;
+        };
+        match handshake.poll(&cx.buffers.recv) {
+            Ok(None) if !self.eof => return Step::More,
+            Ok(None) => self.fail_handshake(HandshakeError::EndOfFile, cx),
+            Ok(Some(upgrade)) => self.decide(upgrade, cx),
+            Err(error) => self.fail_handshake(error, cx),
+        }
+        Step::Next
+    }
+
+    /// Has the handler decide on a request that is legal.
+    fn decide(&mut self, upgrade: Upgrade, cx: &mut Context<'_, H>) {
+        let (recv, send) = (&mut cx.buffers.recv, &mut cx.buffers.send);
+        let request = upgrade.request(recv);
+        // Not the query, which may be a secret.
+        let path = enabled!(target: "openline", Level::INFO).then(|| request.path().to_owned());
+        let (acceptance, data) = match cx.handler.request(&request, self.address) {
+            Ok(accepted) => accepted,
+            Err(refusal) => {
+                let status = refusal.status.number();
+                upgrade.refuse(&refusal, send);
+                return self.finish(EndWhy::Refused { status }, cx);
+            }
+        };
+        match upgrade.accept(cx.now, recv, &acceptance, send) {
+            Ok(connection) => {
+                info!(
+                    target: "openline",
+                    connection = %self.id, peer = %self.address, role = ?Role::Server, ?path,
+                    subprotocol = acceptance.subprotocol.as_deref().map(tracing::field::debug),
+                    "handshake accepted"
+                );
+                self.open(connection, data, cx);
+            }
+            Err(error) => {
+                error!(target: "openline", connection = %self.id, %error, "the acceptance is void");
+                let refusal = Refusal::new(Status::INTERNAL_SERVER_ERROR);
+                let status = refusal.status.number();
+                error.into_upgrade().refuse(&refusal, send);
+                self.finish(EndWhy::Refused { status }, cx);
+            }
+        }
+    }
+
+    fn open(
+        &mut self,
+        mut connection: Connection,
+        mut data: H::Connection,
+        cx: &mut Context<'_, H>,
+    ) {
+        if self.eof {
+            connection.handle_eof();
+        }
+        let mut peer = Peer {
+            id: self.id,
+            address: &self.address,
+            connection: &mut connection,
+            send: &mut cx.buffers.send,
+            now: cx.now,
+        };
+        cx.handler.open(&mut data, &mut peer);
+        self.state = State::Open(connection, data);
+    }
+
+    /// The end, before there was a connection; a server says why.
+    pub(super) fn fail_handshake(&mut self, error: HandshakeError, cx: &mut Context<'_, H>) {
+        if self.role == Role::Server && error != HandshakeError::EndOfFile {
+            error.refusal().write(&mut cx.buffers.send);
+        }
+        self.finish(EndWhy::Handshake(error), cx);
+    }
+}

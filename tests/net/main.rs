@@ -1,0 +1,15 @@
+//! The event loop on real sockets, over loopback.
+//!
+//! Every test has a deadline, so that a loop that hangs fails and does not wait for ever.
+
+#![allow(clippy::unwrap_used)]
+
+mod backpressure;
+mod client;
+mod closing;
+mod echo;
+mod opening;
+mod remote;
+mod shutdown;
+mod support;
+mod timeouts;
