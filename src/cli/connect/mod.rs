@@ -1,0 +1,234 @@
+//! `openline connect`: a client for people at a prompt and for scripts in a pipe.
+
+mod command;
+mod display;
+mod input;
+mod outbox;
+mod prompt;
+mod session;
+mod verdict;
+
+use std::cell::Cell;
+use std::io::{self, IsTerminal};
+use std::rc::Rc;
+use std::sync::{Arc, PoisonError};
+use std::thread;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory};
+use openline::net::{ConnectionId, EventLoop, LoopConfig};
+use openline::proto::{ClientRequest, CloseCode, Config, RequestError, Url, UrlError};
+use tracing::level_filters::LevelFilter;
+
+use crate::cli::connect::command::parse_close;
+use crate::cli::connect::display::Display;
+use crate::cli::connect::input::{Failure, Plan, Sender};
+use crate::cli::connect::outbox::Outbox;
+use crate::cli::connect::prompt::{Prompt, Terminal};
+use crate::cli::connect::session::Session;
+use crate::cli::log::{self, Format};
+use crate::cli::signal;
+use crate::cli::values::{Time, parse_size};
+
+pub(crate) use crate::cli::connect::verdict::Exit;
+
+const AFTER_HELP: &str = "\
+At a terminal it is a prompt: a line is sent as a text message, what arrives appears above, and \
+/help lists the commands. Control characters of the peer are shown escaped.
+
+In a pipe it is a filter: each line of standard input is sent as a message, without its line \
+feed, and each message that arrives is written to standard output as it is, text or binary, with \
+a line feed behind it. After the end of the input it asks by a ping whether all has been read, \
+waits until nothing has come for --wait, and closes.
+
+Exit codes:
+  0  closed cleanly: by us, or by the server with 1000, 1001 or no code
+  1  an error on this side: input, output, or what this build cannot do
+  2  an argument that cannot be
+  3  no connection, or it ended before the server answered
+  4  the server refused the handshake; its status is shown
+  5  the server broke the protocol, or sent more than --max-message
+  6  the connection ended without a Close frame, or the server stopped answering
+  7  the server closed with any other code
+
+Examples:
+  openline connect ws://127.0.0.1:9001/
+  printf 'one\\ntwo\\n' | openline connect ws://127.0.0.1:9001/
+  openline connect ws://127.0.0.1:9001/ --wait never < /dev/null
+  openline connect ws://127.0.0.1:9001/ --json < requests | jq -r 'select(.event == \"text\").text'
+  OPENLINE_BEARER=secret openline connect ws://127.0.0.1:9001/ --subprotocol chat.v1";
+
+/// Connect to a WebSocket server: a prompt at a terminal, a filter in a pipe
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "See 'openline connect --help' for exit codes and examples.",
+    after_long_help = AFTER_HELP
+)]
+pub(crate) struct Args {
+    /// Where to connect: ws://HOST[:PORT]/PATH?QUERY. User information becomes Basic
+    /// authentication
+    #[arg(value_name = "URL", value_parser = parse_url)]
+    url: Url,
+
+    /// Add a header field to the request (repeatable)
+    #[arg(long, value_name = "NAME: VALUE", value_parser = parse_header, help_heading = "Handshake")]
+    header: Vec<(String, String)>,
+
+    /// Authenticate with a bearer token; others on this machine see arguments, not variables
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "OPENLINE_BEARER",
+        hide_env_values = true,
+        help_heading = "Handshake"
+    )]
+    bearer: Option<String>,
+
+    /// Offer a subprotocol (repeatable; the first is preferred)
+    #[arg(long, value_name = "NAME", help_heading = "Handshake")]
+    subprotocol: Vec<String>,
+
+    /// Say which page the request comes from, as browsers do: https://example.com
+    #[arg(long, value_name = "ORIGIN", help_heading = "Handshake")]
+    origin: Option<String>,
+
+    /// Send the lines of the input, or what is typed, as binary messages
+    #[arg(long, help_heading = "Messages")]
+    binary: bool,
+
+    /// The largest message to receive and the longest line to send
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "16M",
+        value_parser = parse_size,
+        help_heading = "Messages"
+    )]
+    max_message: u64,
+
+    /// Ping after this long without a word from the server; `0` or `never` for never
+    #[arg(long, value_name = "TIME", default_value = "25s", help_heading = "Messages")]
+    ping_interval: Time,
+
+    /// After the end of the input, close when nothing has come for this long; `0` closes at once,
+    /// `never` leaves it to the server
+    #[arg(long, value_name = "TIME", default_value = "500ms", help_heading = "Closing")]
+    wait: Time,
+
+    /// What to say when closing, instead of 1000
+    #[arg(
+        long,
+        value_names = ["CODE", "REASON"],
+        num_args = 1..=2,
+        value_parser = parse_close_word,
+        help_heading = "Closing"
+    )]
+    close: Vec<String>,
+
+    /// Write every event as a line of JSON: open, text, binary, ping, pong, close, refused
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+
+    /// Show the server's answer, pings, pongs and the end on standard error; -vv logs as well
+    #[arg(short, long, action = ArgAction::Count, help_heading = "Output")]
+    verbose: u8,
+}
+
+/// Runs the client until its connection has ended.
+pub(crate) fn run(args: Args) -> Exit {
+    let (request, close) = match request(&args) {
+        Ok(made) => made,
+        Err(error) => usage(&error),
+    };
+    log::start(
+        match args.verbose {
+            0 | 1 => LevelFilter::WARN,
+            2 => LevelFilter::DEBUG,
+            _ => LevelFilter::TRACE,
+        },
+        Format::Text,
+    );
+    let plan = Plan {
+        is_binary: args.binary,
+        line_max: args.max_message,
+        wait: args.wait,
+        close,
+    };
+    match connect(&args, request, plan) {
+        Ok(exit) => exit,
+        Err(Stop(exit, error)) => {
+            Display::stdout(false, false).error(&error, None);
+            exit
+        }
+    }
+}
+
+/// Ends the process as clap does for what it finds wrong itself.
+fn usage(error: &str) -> ! {
+    let mut command = crate::Program::command();
+    command.build();
+    let command = command.find_subcommand_mut("connect").expect("it is ours");
+    command.error(ErrorKind::ValueValidation, error).exit()
+}
+
+fn request(args: &Args) -> Result<(ClientRequest, (CloseCode, String)), String> {
+    let close = match args.close.as_slice() {
+        [] => (CloseCode::NORMAL, String::new()),
+        [code, reason @ ..] => {
+            let reason = reason.first().map_or("", String::as_str);
+            parse_close(code, reason).map_err(|error| format!("--close: {error}"))?
+        }
+    };
+    let explain = |option: &str| {
+        let option = option.to_owned();
+        move |error: RequestError| format!("{option}: {error}")
+    };
+    let mut request = ClientRequest::new(args.url.clone());
+    for name in &args.subprotocol {
+        request = request.subprotocol(name).map_err(explain("--subprotocol"))?;
+    }
+    if let Some(origin) = &args.origin {
+        request = request.origin(origin).map_err(explain("--origin"))?;
+    }
+    if let Some(token) = &args.bearer {
+        request = request.bearer(token).map_err(explain("--bearer or OPENLINE_BEARER"))?;
+    }
+    for (name, value) in &args.header {
+        let option = format!("--header {name}");
+        request = request.header(name, value).map_err(explain(&option))?;
+    }
+    Ok((request, close))
+}
+
+/// What keeps the loop from running, in words.
+struct Stop(Exit, String);
+
+fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop> {
+    let is_verbose = args.verbose > 0;
+    let is_prompt = !args.json && io::stdin().is_terminal() && io::stdout().is_terminal();
+    let failed = |error: String| Stop(Exit::Failure, error);
+    let terminal = is_prompt.then(Terminal::remember);
+    let (prompt, display) = match is_prompt {
+        true => {
+            let prompt = Prompt::new().map_err(|error| failed(format!("no prompt: {error}")))?;
+            let (prompt, printer) = prompt;
+            (Some(prompt), Display::prompt(printer, is_verbose))
+        }
+        false => (None, Display::stdout(args.json, is_verbose)),
+    };
+    let outbox = Arc::new(Outbox::default());
+    let failure = Failure::default();
+    let exit = Rc::new(Cell::new(Exit::Failure));
+    let start: Rc<Cell<Option<ConnectionId>>> = Rc::default();
+    let config = LoopConfig {
+        protocol: Arc::new(Config {
+            frame_size_max: args.max_message,
+            message_size_max: args.max_message,
+            ping_interval: args.ping_interval.timer(),
+            ..Config::default()
+        }),
+        ..LoopConfig::default()
+    };
+    let _ = (&start, &prompt, &display, &config, &failure, &request, &plan, &exit, &outbox, &terminal);
+    todo!()
+}

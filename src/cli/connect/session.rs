@@ -1,0 +1,188 @@
+//! The connection as the program handles it: messages in are shown, messages out are taken from
+//! the outbox as fast as the peer reads.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use openline::net::{End, EndWhy, Handler, Message, OwnedMessage, Peer};
+use openline::proto::{Close, CloseCode, Response, SendError};
+use serde_json::json;
+
+use crate::cli::connect::display::Display;
+use crate::cli::connect::input::END_OF_INPUT;
+use crate::cli::connect::outbox::Outbox;
+use crate::cli::connect::verdict::{Exit, code_and_party, hint};
+
+/// The bytes that may wait in the connection; more stay in the outbox. Below the library's own
+/// bound, so that it takes whatever it is given.
+const QUEUED_MAX: usize = 256 << 10;
+
+/// The one connection of the program.
+pub(super) struct Session {
+    pub(super) url: String,
+    pub(super) display: Display,
+    pub(super) outbox: Arc<Outbox>,
+    /// Starts the input, once there is a connection to send it over.
+    pub(super) start: Option<Box<dyn FnOnce() -> io::Result<()>>>,
+    /// Where the caller finds how it ended.
+    pub(super) exit: Rc<Cell<Exit>>,
+    pub(super) subprotocol: Option<String>,
+    pub(super) reason: String,
+    pub(super) body: Vec<u8>,
+    pub(super) is_open: bool,
+    /// What standard output answered when it took no more.
+    pub(super) output: Option<io::Error>,
+}
+
+impl Session {
+    /// Looks at what writing came to. Without an output there is no point in going on.
+    fn written(&mut self, peer: &mut Peer<'_>, written: io::Result<()>) {
+        let Err(error) = written else {
+            return;
+        };
+        if self.output.is_none() {
+            self.output = Some(error);
+            // Closing already is as good.
+            let _ = peer.close(CloseCode::GOING_AWAY, "");
+        }
+    }
+
+    /// Sends what waits, as far as the peer reads.
+    fn pump(&mut self, peer: &mut Peer<'_>) {
+        while peer.is_open() && peer.queued() < QUEUED_MAX {
+            let sent = match self.outbox.take() {
+                None => return,
+                Some(OwnedMessage::Text(text)) => peer.send_text(&text),
+                Some(OwnedMessage::Binary(data)) => peer.send_binary(&data),
+                Some(OwnedMessage::Ping(payload)) => peer.ping(&payload),
+                Some(OwnedMessage::Close(Some((code, reason)))) => peer.close(code, &reason),
+                Some(_) => peer.close_without_code(),
+            };
+            if let Err(error) = sent {
+                self.display.error(&format!("not sent: {error}"), None);
+            }
+        }
+        if !peer.is_open() {
+            self.end_input();
+        }
+    }
+
+    /// The peer takes no more messages.
+    fn end_input(&mut self) {
+        let left = self.outbox.end();
+        if left > 0 {
+            self.display.error(&format!("{left} messages of the input were not sent"), None);
+        }
+    }
+}
+
+impl Handler for Session {
+    type Connection = ();
+
+    fn response(&mut self, (): &mut (), response: &Response<'_>) {
+        let subprotocol = response.header_str("Sec-WebSocket-Protocol");
+        self.subprotocol = subprotocol.map(str::to_owned);
+        self.body = response.body().to_owned();
+        if let Err(error) = self.display.response(response) {
+            self.output = Some(error);
+        }
+    }
+
+    fn open(&mut self, (): &mut (), peer: &mut Peer<'_>) {
+        self.is_open = true;
+        if self.output.is_some() {
+            let _ = peer.close(CloseCode::GOING_AWAY, "");
+            return;
+        }
+        self.display.opened(&self.url, self.subprotocol.as_deref());
+        if let Some(start) = self.start.take()
+            && let Err(error) = start()
+        {
+            self.display.error(&format!("the input cannot be read: {error}"), None);
+            let _ = peer.close(CloseCode::GOING_AWAY, "");
+        }
+    }
+
+    fn message(
+        &mut self,
+        (): &mut (),
+        peer: &mut Peer<'_>,
+        message: Message<'_>,
+    ) -> Result<(), SendError> {
+        self.outbox.heard(peer.now());
+        if self.output.is_none() {
+            let written = self.display.message(message);
+            self.written(peer, written);
+        }
+        Ok(())
+    }
+
+    fn ping(&mut self, (): &mut (), peer: &mut Peer<'_>, payload: &[u8]) {
+        let written = self.display.control("ping", payload);
+        self.written(peer, written);
+    }
+
+    fn pong(&mut self, (): &mut (), peer: &mut Peer<'_>, payload: &[u8]) {
+        if payload == END_OF_INPUT {
+            self.outbox.caught_up(peer.now());
+        }
+        let written = self.display.control("pong", payload);
+        self.written(peer, written);
+    }
+
+    fn closing(&mut self, (): &mut (), _: &mut Peer<'_>, close: Option<Close<'_>>) {
+        self.display.closing(close);
+        self.reason = close.map_or("", |close| close.reason).to_owned();
+        self.end_input();
+    }
+
+    fn called(&mut self, (): &mut (), peer: &mut Peer<'_>) {
+        self.pump(peer);
+    }
+
+    fn flushed(&mut self, (): &mut (), peer: &mut Peer<'_>) {
+        self.pump(peer);
+    }
+
+    fn end(&mut self, _: Option<()>, end: &End) {
+        self.end_input();
+        let exit = Exit::of(end, self.is_open);
+        self.exit.set(exit);
+        let (code, by) = code_and_party(end);
+        if self.output.is_none() {
+            let written = self.display.event(&json!({
+                "event": "close",
+                "by": by,
+                "code": code,
+                "reason": self.reason,
+                "clean": matches!(exit, Exit::Clean | Exit::Code),
+                "why": end.why.to_string(),
+            }));
+            self.output = written.err();
+        }
+        self.tell(end, exit);
+    }
+}
+
+impl Session {
+    /// Says to people how it ended, if they asked for it or have to know.
+    fn tell(&mut self, end: &End, exit: Exit) {
+        let mut text = match &end.why {
+            EndWhy::Connect(error) => format!("could not connect to {}: {error}", self.url),
+            why => why.to_string(),
+        };
+        if !self.reason.is_empty() {
+            text = format!("{text}: {}", self.reason);
+        }
+        if exit == Exit::Clean {
+            if self.display.is_verbose || self.display.is_prompt() {
+                self.display.note(&text);
+            }
+            return;
+        }
+        self.display.error(&text, hint(end));
+        self.display.body(&std::mem::take(&mut self.body));
+    }
+}
