@@ -66,7 +66,8 @@ impl FromStr for Address {
 const FORM: &str = "an address is HOST:PORT, HOST, PORT or :PORT";
 
 fn parse_port(text: &str) -> Result<u16, &'static str> {
-    text.parse().map_err(|_| "a port is a number from 0 to 65535")
+    text.parse()
+        .map_err(|_| "a port is a number from 0 to 65535")
 }
 
 impl fmt::Display for Address {

@@ -39,7 +39,10 @@ pub(crate) fn level(level: LevelFilter, steps: i32) -> LevelFilter {
         LevelFilter::DEBUG,
         LevelFilter::TRACE,
     ];
-    let at = levels.iter().position(|other| *other == level).unwrap_or_default();
+    let at = levels
+        .iter()
+        .position(|other| *other == level)
+        .unwrap_or_default();
     let at = i32::try_from(at).unwrap_or_default().saturating_add(steps);
     let at = usize::try_from(at).unwrap_or_default();
     levels[at.min(levels.len() - 1)]
@@ -66,7 +69,9 @@ impl Write for Lines {
             Format::Json => neutralise_json(text),
         };
         // A log that nobody reads any more is no reason to stop.
-        let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+        let _ = io::stderr()
+            .lock()
+            .write_all(format!("{text}\n").as_bytes());
         Ok(line.len())
     }
 

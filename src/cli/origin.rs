@@ -37,7 +37,9 @@ impl FromStr for Origin {
         let is_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
         let is_host = |c: char| c.is_ascii_graphic() && !"/?#@\\:".contains(c);
         let is_ipv6 = |c: char| c.is_ascii_hexdigit() || ":.".contains(c);
-        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let bracketed = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
         let host_fits = match bracketed {
             Some(address) => !address.is_empty() && address.chars().all(is_ipv6),
             None => !host.is_empty() && host.chars().all(is_host),
@@ -93,7 +95,10 @@ mod tests {
             ("http://example.com:443", Some("http://example.com:443")),
             ("http://[::1]:8080", Some("http://[::1]:8080")),
             ("http://[::1]", Some("http://[::1]")),
-            ("chrome-extension://abcdef", Some("chrome-extension://abcdef")),
+            (
+                "chrome-extension://abcdef",
+                Some("chrome-extension://abcdef"),
+            ),
             ("https://example.com/", None),
             ("https://user@example.com", None),
             ("https://*.example.com", None),

@@ -12,16 +12,18 @@ pub(crate) fn on_first(end: impl FnOnce() + Send + 'static) -> io::Result<()> {
     use signal_hook::iterator::Signals;
 
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let mut end = Some(end);
-        for signal in signals.forever() {
-            match end.take() {
-                Some(end) => end(),
-                // What shells report for a process that a signal ended.
-                None => process::exit(128 + signal),
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            let mut end = Some(end);
+            for signal in signals.forever() {
+                match end.take() {
+                    Some(end) => end(),
+                    // What shells report for a process that a signal ended.
+                    None => process::exit(128 + signal),
+                }
             }
-        }
-    })?;
+        })?;
     Ok(())
 }
 

@@ -29,7 +29,9 @@ pub(crate) fn neutralise_json(json: &str) -> Cow<'_, str> {
 /// `text` on as many lines as it has, with tabs. Each line but the first begins with `indent`, so
 /// that none looks like one of ours.
 pub(crate) fn neutralise_lines(text: &str, indent: &str) -> String {
-    let text = replace(text, Escape::Text, |c| !matches!(c, '\n' | '\t') && is_dangerous(c));
+    let text = replace(text, Escape::Text, |c| {
+        !matches!(c, '\n' | '\t') && is_dangerous(c)
+    });
     text.replace('\n', &format!("\n{indent}"))
 }
 

@@ -62,7 +62,8 @@ impl FromStr for Time {
         };
         let span = number.checked_mul(milliseconds).map(Duration::from_millis);
         let span = span.filter(|span| *span <= Self::MAX);
-        span.map(Self::Span).ok_or("a time is at most a year; `never` is longer")
+        span.map(Self::Span)
+            .ok_or("a time is at most a year; `never` is longer")
     }
 }
 

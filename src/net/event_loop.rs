@@ -383,7 +383,7 @@ impl<H: Handler> EventLoop<H> {
                     session.deliver(messages.into_iter(), cx)
                 });
             } else {
-                for message in messages {
+                for message in messages.into_iter().flatten() {
                     self.handler.undelivered(id, message, Undelivered::Ended);
                 }
             }
@@ -398,7 +398,9 @@ impl<H: Handler> EventLoop<H> {
     /// Tells of the letters that nobody will read.
     fn refuse_letters(&mut self) {
         for Letter { id, message } in self.mailbox.take(Vec::new()).letters {
-            self.handler.undelivered(id, message, Undelivered::Ended);
+            if let Some(message) = message {
+                self.handler.undelivered(id, message, Undelivered::Ended);
+            }
         }
     }
 

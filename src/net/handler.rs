@@ -87,6 +87,11 @@ pub trait Handler {
         let _ = (connection, peer);
     }
 
+    /// Another thread [asked](crate::net::Remote::call) for this call.
+    fn called(&mut self, connection: &mut Self::Connection, peer: &mut Peer<'_>) {
+        let _ = (connection, peer);
+    }
+
     /// A message that a [`Remote`](crate::net::Remote) accepted could not be queued.
     fn undelivered(&mut self, id: ConnectionId, message: OwnedMessage, why: Undelivered) {
         let _ = (id, message, why);

@@ -44,6 +44,21 @@ impl Remote {
     ///
     /// When the mailbox is full, or the loop is gone.
     pub fn send(&self, id: ConnectionId, message: OwnedMessage) -> Result<(), RemoteError> {
+        self.post(id, Some(message))
+    }
+
+    /// Has [`Handler::called`](crate::net::Handler::called) called for the connection `id`, in
+    /// the loop's thread, if it is open by then: for those who keep their messages themselves
+    /// and have them fetched as fast as the peer reads.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn call(&self, id: ConnectionId) -> Result<(), RemoteError> {
+        self.post(id, None)
+    }
+
+    fn post(&self, id: ConnectionId, message: Option<OwnedMessage>) -> Result<(), RemoteError> {
         self.mailbox.put(|post| {
             if post.letters.len() >= self.mailbox.letters_max {
                 return Err(RemoteError::Full);
@@ -132,11 +147,11 @@ impl fmt::Display for Undelivered {
 
 impl Error for Undelivered {}
 
-/// A message and whom it is for.
+/// A message and whom it is for; without one, a call.
 #[derive(Debug)]
 pub(super) struct Letter {
     pub(super) id: ConnectionId,
-    pub(super) message: OwnedMessage,
+    pub(super) message: Option<OwnedMessage>,
 }
 
 /// What waits for the loop.

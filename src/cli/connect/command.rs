@@ -95,7 +95,11 @@ impl Line {
 
 /// A code that may be sent and a reason that fits with it.
 pub(super) fn parse_close(code: &str, reason: &str) -> Result<(CloseCode, String), CommandError> {
-    let code = code.parse().ok().and_then(CloseCode::new).ok_or(CommandError::Code)?;
+    let code = code
+        .parse()
+        .ok()
+        .and_then(CloseCode::new)
+        .ok_or(CommandError::Code)?;
     match reason.len() <= REASON_MAX {
         true => Ok((code, reason.to_owned())),
         false => Err(CommandError::ReasonTooLong),
@@ -133,7 +137,10 @@ mod tests {
             (" /ping", text(" /ping")),
             ("//ping", text("/ping")),
             ("/ping", Ok(Line::Ping(Vec::new()))),
-            ("/ping are you there", Ok(Line::Ping(b"are you there".to_vec()))),
+            (
+                "/ping are you there",
+                Ok(Line::Ping(b"are you there".to_vec())),
+            ),
             ("/close", Ok(Line::Close(None))),
             ("/close 4000", close(4000, "")),
             ("/close 1001 see you later", close(1001, "see you later")),

@@ -139,9 +139,7 @@ impl Display {
     /// A Ping or a Pong came.
     pub(super) fn control(&mut self, name: &str, payload: &[u8]) -> io::Result<()> {
         match self.form {
-            Form::Json => {
-                self.event(&json!({"event": name, "base64": BASE64.encode(payload)}))
-            }
+            Form::Json => self.event(&json!({"event": name, "base64": BASE64.encode(payload)})),
             _ if self.is_verbose => {
                 self.note(format!("{name} {}", String::from_utf8_lossy(payload)).trim_end());
                 Ok(())
@@ -154,7 +152,9 @@ impl Display {
     pub(super) fn closing(&mut self, close: Option<Close<'_>>) {
         if self.is_verbose && !matches!(self.form, Form::Json) {
             self.note(&match close {
-                Some(Close { code, reason }) => format!("close {code} {reason}").trim_end().to_owned(),
+                Some(Close { code, reason }) => {
+                    format!("close {code} {reason}").trim_end().to_owned()
+                }
                 None => "close without a code".to_owned(),
             });
         }

@@ -133,7 +133,9 @@ fn read_line(
 ) -> Result<Option<Vec<u8>>, InputError> {
     let mut line = Vec::new();
     let mut bounded = input.take(max.saturating_add(1));
-    bounded.read_until(b'\n', &mut line).map_err(InputError::Read)?;
+    bounded
+        .read_until(b'\n', &mut line)
+        .map_err(InputError::Read)?;
     if line.is_empty() {
         return Ok(None);
     }

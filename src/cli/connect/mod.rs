@@ -16,7 +16,7 @@ use std::thread;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory};
-use openline::net::{ConnectionId, EventLoop, LoopConfig};
+use openline::net::{EventLoop, LoopConfig};
 use openline::proto::{ClientRequest, CloseCode, Config, RequestError, Url, UrlError};
 use tracing::level_filters::LevelFilter;
 
@@ -107,12 +107,22 @@ pub(crate) struct Args {
     max_message: u64,
 
     /// Ping after this long without a word from the server; `0` or `never` for never
-    #[arg(long, value_name = "TIME", default_value = "25s", help_heading = "Messages")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "25s",
+        help_heading = "Messages"
+    )]
     ping_interval: Time,
 
     /// After the end of the input, close when nothing has come for this long; `0` closes at once,
     /// `never` leaves it to the server
-    #[arg(long, value_name = "TIME", default_value = "500ms", help_heading = "Closing")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "500ms",
+        help_heading = "Closing"
+    )]
     wait: Time,
 
     /// What to say when closing, instead of 1000
@@ -185,13 +195,17 @@ fn request(args: &Args) -> Result<(ClientRequest, (CloseCode, String)), String> 
     };
     let mut request = ClientRequest::new(args.url.clone());
     for name in &args.subprotocol {
-        request = request.subprotocol(name).map_err(explain("--subprotocol"))?;
+        request = request
+            .subprotocol(name)
+            .map_err(explain("--subprotocol"))?;
     }
     if let Some(origin) = &args.origin {
         request = request.origin(origin).map_err(explain("--origin"))?;
     }
     if let Some(token) = &args.bearer {
-        request = request.bearer(token).map_err(explain("--bearer or OPENLINE_BEARER"))?;
+        request = request
+            .bearer(token)
+            .map_err(explain("--bearer or OPENLINE_BEARER"))?;
     }
     for (name, value) in &args.header {
         let option = format!("--header {name}");
@@ -219,7 +233,18 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
     let outbox = Arc::new(Outbox::default());
     let failure = Failure::default();
     let exit = Rc::new(Cell::new(Exit::Failure));
-    let start: Rc<Cell<Option<ConnectionId>>> = Rc::default();
+    let session = Session {
+        url: args.url.to_string(),
+        display,
+        outbox: Arc::clone(&outbox),
+        start: None,
+        exit: Rc::clone(&exit),
+        subprotocol: None,
+        reason: String::new(),
+        body: Vec::new(),
+        is_open: false,
+        output: None,
+    };
     let config = LoopConfig {
         protocol: Arc::new(Config {
             frame_size_max: args.max_message,
@@ -229,6 +254,74 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
         }),
         ..LoopConfig::default()
     };
-    let _ = (&start, &prompt, &display, &config, &failure, &request, &plan, &exit, &outbox, &terminal);
-    todo!()
+    let no_loop = |error: io::Error| failed(format!("the event loop cannot run: {error}"));
+    let mut event_loop = EventLoop::new(session, config).map_err(no_loop)?;
+    let id = event_loop
+        .connect(request, ())
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => failed(error.to_string()),
+            _ => Stop(
+                Exit::Connect,
+                format!("could not connect to {}: {error}", args.url),
+            ),
+        })?;
+    let remote = event_loop.remote();
+    let sender = Sender {
+        outbox,
+        remote: remote.clone(),
+        id,
+    };
+    let input_failure = Arc::clone(&failure);
+    event_loop.handler_mut().start = Some(Box::new(move || {
+        thread::Builder::new()
+            .name("input".to_owned())
+            .spawn(move || match prompt {
+                Some(prompt) => prompt.run(&sender, &plan),
+                None => input::run(io::stdin().lock(), &sender, &plan, &input_failure),
+            })?;
+        Ok(())
+    }));
+    signal::on_first(move || {
+        // A loop that is gone needs no end.
+        let _ = remote.shutdown();
+    })
+    .map_err(|error| failed(format!("signals cannot be heard: {error}")))?;
+    let ran = event_loop.run();
+    if let Some(terminal) = terminal {
+        terminal.restore();
+    }
+    ran.map_err(no_loop)?;
+    if let Some(error) = failure
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take()
+    {
+        return Err(failed(error.to_string()));
+    }
+    match event_loop.handler_mut().output.take() {
+        None => Ok(exit.get()),
+        // Whoever reads us has had enough, as `head` has: there is nobody to tell.
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Failure),
+        Some(error) => Err(failed(format!(
+            "standard output cannot be written: {error}"
+        ))),
+    }
+}
+
+fn parse_url(text: &str) -> Result<Url, UrlError> {
+    text.parse()
+}
+
+fn parse_header(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("a header field is 'Name: value'"),
+    }
+}
+
+/// Either word of --close; which of them it is, is seen when both are there.
+fn parse_close_word(text: &str) -> Result<String, std::convert::Infallible> {
+    Ok(text.to_owned())
 }

@@ -32,8 +32,12 @@ impl Prompt {
     pub(super) fn new() -> rustyline::Result<(Self, Printer)> {
         // A paste of several lines is then several messages, as from a pipe. What is sent may be
         // a secret, so history is not written to a file.
-        let config = Config::builder().bracketed_paste(false).auto_add_history(true).build();
-        let mut editor = Editor::with_history(config, MemHistory::with_config(&config))?;
+        let config = Config::builder()
+            .bracketed_paste(false)
+            .auto_add_history(true)
+            .build();
+        let history = MemHistory::with_config(&config);
+        let mut editor = Editor::with_history(config, history)?;
         let printer = editor.create_external_printer()?;
         Ok((Self { editor }, Box::new(printer)))
     }
@@ -89,7 +93,9 @@ impl Prompt {
 
 fn read_file(path: &str, max: u64) -> io::Result<Vec<u8>> {
     let mut data = Vec::new();
-    File::open(path)?.take(max.saturating_add(1)).read_to_end(&mut data)?;
+    File::open(path)?
+        .take(max.saturating_add(1))
+        .read_to_end(&mut data)?;
     match data.len() as u64 <= max {
         true => Ok(data),
         false => Err(io::Error::other(format!("it has more than {max} bytes"))),

@@ -73,7 +73,8 @@ impl Session {
     fn end_input(&mut self) {
         let left = self.outbox.end();
         if left > 0 {
-            self.display.error(&format!("{left} messages of the input were not sent"), None);
+            self.display
+                .error(&format!("{left} messages of the input were not sent"), None);
         }
     }
 }
@@ -100,7 +101,8 @@ impl Handler for Session {
         if let Some(start) = self.start.take()
             && let Err(error) = start()
         {
-            self.display.error(&format!("the input cannot be read: {error}"), None);
+            self.display
+                .error(&format!("the input cannot be read: {error}"), None);
             let _ = peer.close(CloseCode::GOING_AWAY, "");
         }
     }

@@ -225,14 +225,18 @@ impl<H: Handler> Session<H> {
         })
     }
 
-    /// Messages from other threads.
+    /// Messages from other threads, and their calls.
     pub(super) fn deliver(
         &mut self,
-        messages: impl Iterator<Item = OwnedMessage>,
+        messages: impl Iterator<Item = Option<OwnedMessage>>,
         cx: &mut Context<'_, H>,
     ) -> Flow {
         self.work(cx, |session, cx| {
             for message in messages {
+                let Some(message) = message else {
+                    session.call(cx);
+                    continue;
+                };
                 if let Err(why) = session.deliver_one(&message, cx) {
                     cx.handler.undelivered(session.id, message, why);
                 }
@@ -465,6 +469,19 @@ impl<H: Handler> Session<H> {
         };
         self.finish(why, cx);
         Step::Next
+    }
+
+    fn call(&mut self, cx: &mut Context<'_, H>) {
+        if let State::Open(connection, data) = &mut self.state {
+            let mut peer = Peer {
+                id: self.id,
+                address: &self.address,
+                connection,
+                send: &mut cx.buffers.send,
+                now: cx.now,
+            };
+            cx.handler.called(data, &mut peer);
+        }
     }
 
     fn deliver_one(
