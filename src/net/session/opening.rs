@@ -150,7 +150,8 @@ impl<H: Handler> Session<H> {
             Ok(connection) => {
                 info!(
                     target: "openline",
-                    connection = %self.id, peer = %self.address, role = ?Role::Server, ?path,
+                    connection = %self.id, peer = %self.address, role = ?Role::Server,
+                    path = path.map(tracing::field::debug),
                     subprotocol = acceptance.subprotocol.as_deref().map(tracing::field::debug),
                     "handshake accepted"
                 );
