@@ -230,7 +230,7 @@ fn shake_hands(
         }
     }
     let answer = String::from_utf8_lossy(&answer);
-    match answer.starts_with("HTTP/1.1 101 ") && answer.contains("s3pPLBMiTxaQ9kYGzzhZRbK+xOo=") {
+    match answer.starts_with("HTTP/1.1 101 ") && answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
         true => Ok(()),
         false => Err(format!("the server refused the handshake: {answer}").into()),
     }
