@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             event_loop.listen(address)?;
         }
         ["connect", url] => {
-            event_loop.connect(ClientRequest::new(url)?)?;
+            event_loop.connect(ClientRequest::new(url.parse()?), ())?;
         }
         _ => return Err("interop_peer serve ADDRESS, or interop_peer connect URL".into()),
     }

@@ -1,0 +1,98 @@
+//! The client's side of Autobahn: asks the fuzzing server how many cases it has, echoes through
+//! each of them until the server closes, and has it write its reports.
+//!
+//! `autobahn_client URL [AGENT]`
+
+use std::env;
+use std::error::Error;
+use std::io::Write;
+
+use openline::net::{End, EndWhy, EventLoop, Handler, LoopConfig, Message, Peer};
+use openline::proto::{ClientRequest, SendError};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut words = env::args().skip(1);
+    let url = words.next().ok_or("autobahn_client URL [AGENT]")?;
+    let agent = words.next().unwrap_or_else(|| "openline".to_owned());
+    let mut event_loop = EventLoop::new(Client::default(), LoopConfig::default())?;
+
+    let count: u32 = converse(
+        &mut event_loop,
+        &format!("{url}/getCaseCount"),
+        Task::Listen,
+    )?
+    .ok_or("the server did not say how many cases it has")?
+    .parse()?;
+    for case in 1..=count {
+        eprint!("\rcase {case} of {count} ");
+        std::io::stderr().flush()?;
+        let url = format!("{url}/runCase?case={case}&agent={agent}");
+        converse(&mut event_loop, &url, Task::Echo)?;
+    }
+    eprintln!();
+    converse(
+        &mut event_loop,
+        &format!("{url}/updateReports?agent={agent}"),
+        Task::Listen,
+    )?;
+    Ok(())
+}
+
+/// Goes through one connection from beginning to end; answers the text that was listened for.
+fn converse(
+    event_loop: &mut EventLoop<Client>,
+    url: &str,
+    task: Task,
+) -> Result<Option<String>, Box<dyn Error>> {
+    event_loop.connect(ClientRequest::new(url.parse()?), task)?;
+    event_loop.run()?;
+    let client = event_loop.handler_mut();
+    match client.failure.take() {
+        Some(failure) => Err(format!("{url}: {failure}").into()),
+        None => Ok(client.heard.take()),
+    }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy)]
+enum Task {
+    Echo,
+    Listen,
+}
+
+#[derive(Default)]
+struct Client {
+    /// The last text of a connection that listens.
+    heard: Option<String>,
+    /// Why a connection did not even open.
+    failure: Option<String>,
+}
+
+impl Handler for Client {
+    type Connection = Task;
+
+    fn message(
+        &mut self,
+        task: &mut Task,
+        peer: &mut Peer<'_>,
+        message: Message<'_>,
+    ) -> Result<(), SendError> {
+        match (task, message) {
+            (Task::Echo, message) => return peer.send(message),
+            (Task::Listen, Message::Text(text)) => self.heard = Some(text.to_owned()),
+            (Task::Listen, _) => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, _: Option<Task>, end: &End) {
+        // A case may end in any way once it is open: that is the fuzzing server's to judge.
+        let unopened = matches!(
+            end.why,
+            EndWhy::Connect(_) | EndWhy::Refused { .. } | EndWhy::Handshake(_)
+        );
+        if unopened {
+            self.failure = Some(end.why.to_string());
+        }
+    }
+}
