@@ -36,7 +36,8 @@ pub struct LoopConfig {
     pub linger_timeout: Duration,
 
     /// After the end: how many bytes of the peer are read and thrown away before the socket is
-    /// closed over its words. Default: 1 MiB, what may be on its way at once.
+    /// closed over its words. Default: 64 MiB, four times the largest message that is allowed, so
+    /// that a browser that sends a larger one learns 1009, and not 1006 from a reset.
     pub linger_size_max: usize,
 
     /// When the loop shuts down: how long connections may take for their closing handshakes.
@@ -56,7 +57,7 @@ impl Default for LoopConfig {
             backlog: 1024,
             accept_pause: Duration::from_millis(250),
             linger_timeout: Duration::from_secs(5),
-            linger_size_max: 1 << 20,
+            linger_size_max: 64 << 20,
             shutdown_timeout: Duration::from_secs(10),
             mailbox_max: 65_536,
         }

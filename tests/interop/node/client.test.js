@@ -151,9 +151,10 @@ describe('ws as client', () => {
   check('SIGTERM says 1001 to everyone and ends with 0', async (t) => {
     const { url, child } = await serve(t);
     const { closed } = await open(t, url);
+    const exited = once(child, 'exit'); // listened for before it can happen
     child.kill('SIGTERM');
     assert.equal((await closed)[0], 1001);
-    assert.deepEqual(await once(child, 'exit'), [0, null]);
+    assert.deepEqual(await exited, [0, null]);
   });
 
   check('an origin that is not on the list is refused', async (t) => {
