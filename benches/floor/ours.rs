@@ -29,9 +29,16 @@ impl Receiver {
 
     /// Takes the whole stream, read by read; returns the number of messages.
     pub(crate) fn pass(&mut self, stream: &Stream) -> usize {
-        let mut messages = 0;
-        for read in stream.bytes.chunks(READ_SIZE) {
-            self.recv.spare_mut(READ_SIZE)[..read.len()].copy_from_slice(read);
+        let (mut messages, mut rest) = (0, &stream.bytes[..]);
+        while !rest.is_empty() {
+            // A read that ends where the message does leaves nothing over that must be moved.
+            let size = match usize::try_from(self.recv.lacking()) {
+                Ok(lacking @ 1..READ_SIZE) => lacking,
+                _ => READ_SIZE,
+            };
+            let read;
+            (read, rest) = rest.split_at(size.min(rest.len()));
+            self.recv.spare_mut(size)[..read.len()].copy_from_slice(read);
             self.recv.commit(read.len());
             while let Some(event) = self
                 .connection

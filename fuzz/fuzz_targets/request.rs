@@ -38,7 +38,7 @@ fn judge(input: &Input<'_>, pieces: &[&[u8]]) -> Judged {
     let upgrade = loop {
         let Some(piece) = pieces.next() else { return Judged::Unfinished };
         recv.extend(piece);
-        assert!(recv.capacity() <= 2 * input.bytes.len().max(64));
+        assert!(recv.capacity() <= 5 * input.bytes.len().max(64));
         match handshake.poll(&recv) {
             Ok(None) => {}
             Ok(Some(upgrade)) => break upgrade,

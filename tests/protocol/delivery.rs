@@ -67,7 +67,7 @@ fn a_chunk_comes_before_its_frame_is_complete_and_nothing_is_held() {
         }
         assert!(server.recv.is_empty());
     }
-    assert!(server.recv.capacity() <= 16 << 10);
+    assert!(server.recv.capacity() <= 32 << 10);
 }
 
 #[test]
