@@ -28,6 +28,8 @@ pub(super) struct Session {
     /// How it ended.
     exit: Exit,
     is_open: bool,
+    /// The pings asked for at the prompt that are not answered yet.
+    pings: u32,
     subprotocol: Option<String>,
     /// The start of the body of a refusal.
     body: Vec<u8>,
@@ -45,6 +47,7 @@ impl Session {
             outbox,
             exit: Exit::Failure,
             is_open: false,
+            pings: 0,
             subprotocol: None,
             body: Vec::new(),
             reason: String::new(),
@@ -81,7 +84,10 @@ impl Session {
                 None => return,
                 Some(OwnedMessage::Text(text)) => peer.send_text(&text),
                 Some(OwnedMessage::Binary(data)) => peer.send_binary(&data),
-                Some(OwnedMessage::Ping(payload)) => peer.ping(&payload),
+                Some(OwnedMessage::Ping(payload)) => {
+                    self.pings += u32::from(self.display.is_prompt());
+                    peer.ping(&payload)
+                }
                 Some(OwnedMessage::Close(Some((code, reason)))) => peer.close(code, &reason),
                 Some(_) => peer.close_without_code(),
             };
@@ -145,7 +151,7 @@ impl Handler for Session {
     }
 
     fn ping(&mut self, _: &mut Start, peer: &mut Peer<'_>, payload: &[u8]) {
-        let written = self.display.control("ping", payload);
+        let written = self.display.control("ping", payload, false);
         self.written(peer, written);
     }
 
@@ -153,7 +159,9 @@ impl Handler for Session {
         if payload == END_OF_INPUT {
             self.outbox.caught_up(peer.now());
         }
-        let written = self.display.control("pong", payload);
+        let is_wanted = self.pings > 0;
+        self.pings = self.pings.saturating_sub(1);
+        let written = self.display.control("pong", payload, is_wanted);
         self.written(peer, written);
     }
 
