@@ -118,6 +118,11 @@ fn an_idle_client_is_told_so() {
     let mut frame = [0; 4];
     stream.read_exact(&mut frame).unwrap();
     assert_eq!(frame[0], 0x88);
+    stream.write_all(b"\x88\x80\0\0\0\0").unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    drop(stream);
+    let (_, log) = server.stop("TERM");
+    assert!(log.contains("no message for too long"), "{log}");
 }
 
 #[test]
