@@ -8,9 +8,18 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::{connect, serve};
 
-/// WebSocket at the command line: serve connections, or make one
+/// WebSocket (RFC 6455) from the command line: serve and connect
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = "\
+Try it, in two terminals:
+  openline serve
+  openline connect ws://127.0.0.1:9001/"
+)]
 struct Program {
     #[command(subcommand)]
     command: Command,
@@ -24,7 +33,7 @@ enum Command {
 
 fn main() -> ExitCode {
     match Program::parse().command {
-        Command::Serve(args) => serve::run(&args),
-        Command::Connect(args) => connect::run(*args).into(),
+        Command::Serve(args) => serve::run(args),
+        Command::Connect(args) => connect::run(&args).into(),
     }
 }

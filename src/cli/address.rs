@@ -51,11 +51,11 @@ impl FromStr for Address {
             };
         }
         match text.split_once(':') {
-            // As elsewhere: no host is every interface.
-            Some(("", port)) => at("0.0.0.0", parse_port(port)?),
             Some((_, port)) if port.contains(':') => {
                 Err("an IPv6 address stands in brackets, as in [::1]:9001")
             }
+            // As elsewhere: no host is every interface.
+            Some(("", port)) => at("0.0.0.0", parse_port(port)?),
             Some((host, port)) => at(host, parse_port(port)?),
             None if text.is_empty() => Err(FORM),
             None => at(text, PORT),

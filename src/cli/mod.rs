@@ -1,4 +1,4 @@
-//! The program `openline`: one file or folder a subcommand.
+//! The program: one file a subcommand, and what they share.
 
 mod address;
 pub(crate) mod connect;

@@ -1,5 +1,7 @@
-//! `openline serve`: a server that echoes what it is sent.
+//! `openline serve`: a server that sends every message back.
 
+use std::error::Error;
+use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -9,195 +11,207 @@ use clap::ArgAction;
 use openline::net::{EventLoop, Handler, LoopConfig, Message, Peer};
 use openline::proto::{Acceptance, Config, Refusal, Request, SendError, Status};
 use tracing::level_filters::LevelFilter;
+use tracing::warn;
 
 use crate::cli::address::Address;
 use crate::cli::log::{self, Format};
 use crate::cli::origin::Origin;
 use crate::cli::signal;
+use crate::cli::terminal::neutralise;
 use crate::cli::values::{Time, parse_size};
 
 const AFTER_HELP: &str = "\
-Once it listens, it says so on standard output: `listening on ws://127.0.0.1:9001/`. Port 0 lets \
-the system choose one.
+Prints 'listening on ws://HOST:PORT/' on standard output when clients can connect; everything \
+else goes to the log on standard error: each handshake with its outcome, each end with who ended \
+it and why.
 
-Ctrl-C and SIGTERM end it in order: every connection is closed with 1001, and the exit code is 0. \
-A second one ends it at once.
+Ctrl-C and SIGTERM close every connection with 1001, wait for the closing handshakes and exit \
+with 0; a second signal exits at once. Exit codes: 0 ended so, 1 an error, 2 an argument that \
+cannot be.
 
 Examples:
   openline serve
-  openline serve 0.0.0.0:8080 --origin https://example.com --idle-timeout 10m
-  openline serve :0 --subprotocol chat.v2 --subprotocol chat.v1 -v --log-format json";
+  openline serve :8080 --max-message 64k --idle-timeout 5m
+  openline serve --origin https://example.com --origin http://localhost:3000
+  openline serve --subprotocol chat.v2 --subprotocol chat.v1 --log-format json 2> log";
 
-/// Serve WebSocket connections, echoing every message
+/// Run a WebSocket server that echoes text and binary messages
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "See 'openline serve --help' for examples.",
+    after_help = "See 'openline serve --help' for signals, exit codes and examples.",
     after_long_help = AFTER_HELP
 )]
 pub(crate) struct Args {
-    /// Where to listen: HOST:PORT, PORT or :PORT (every interface)
+    /// Where to listen: HOST:PORT, HOST, PORT (this machine only) or :PORT (every interface);
+    /// port 0 takes a free one
     #[arg(value_name = "ADDR", default_value_t)]
     address: Address,
 
-    /// The largest message to receive; a larger one ends its connection with 1009
+    /// Choose this subprotocol if the client offers it (repeatable; the first is preferred)
+    #[arg(long, value_name = "NAME", value_parser = parse_subprotocol, help_heading = "Handshake")]
+    subprotocol: Vec<String>,
+
+    /// Let in only pages of this origin, scheme://host[:port] (repeatable); requests without one
+    /// are refused then
+    #[arg(long, value_name = "ORIGIN", help_heading = "Handshake")]
+    origin: Vec<Origin>,
+
+    /// The largest message to receive, such as 64k or 16M
     #[arg(
         long,
         value_name = "SIZE",
         default_value = "16M",
         value_parser = parse_size,
-        help_heading = "Messages"
+        help_heading = "Limits"
     )]
     max_message: u64,
 
-    /// Speak a subprotocol (repeatable); of those a client offers, the first named here is chosen
-    #[arg(long, value_name = "NAME", value_parser = parse_subprotocol, help_heading = "Handshake")]
-    subprotocol: Vec<String>,
-
-    /// Let in requests from this origin only (repeatable); others, and those that name none, are
-    /// refused with 403
-    #[arg(long, value_name = "ORIGIN", help_heading = "Handshake")]
-    origin: Vec<Origin>,
-
-    /// Ping after this long without a word from the client; `0` or `never` for never
+    /// Ping a client that has sent nothing for this long; `0` or `never` for never
     #[arg(
         long,
         value_name = "TIME",
         default_value = "25s",
-        help_heading = "Timers"
+        help_heading = "Limits"
     )]
     ping_interval: Time,
 
-    /// Give the client up this long after a ping without a word
+    /// Give a client up that leaves a ping unanswered for this long
     #[arg(
         long,
         value_name = "TIME",
         default_value = "20s",
-        help_heading = "Timers"
+        help_heading = "Limits"
     )]
     pong_timeout: Time,
 
-    /// Close after this long without a message either way; `0` or `never` for never
+    /// Close after this long without a message; `0` or `never` for never
     #[arg(
         long,
         value_name = "TIME",
         default_value = "never",
-        help_heading = "Timers"
+        help_heading = "Limits"
     )]
     idle_timeout: Time,
 
-    /// Log more: -v every Close frame, -vv every detail
+    /// Log more: -v for debugging, -vv for everything
     #[arg(short, long, action = ArgAction::Count, help_heading = "Log")]
     verbose: u8,
 
-    /// Log less: -q warnings, -qq errors
-    #[arg(short, long, action = ArgAction::Count, conflicts_with = "verbose", help_heading = "Log")]
-    quiet: u8,
-
-    /// The form of a line on standard error
+    /// Log less: -q for warnings and errors, -qq for errors
     #[arg(
+        short,
         long,
-        value_name = "FORM",
-        default_value = "text",
+        action = ArgAction::Count,
+        conflicts_with = "verbose",
         help_heading = "Log"
     )]
+    quiet: u8,
+
+    /// How the log is written
+    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Log")]
     log_format: Format,
 }
 
-/// Serves until a signal ends it.
-pub(crate) fn run(args: &Args) -> ExitCode {
+/// Runs the server until a signal ends it.
+pub(crate) fn run(args: Args) -> ExitCode {
     let steps = i32::from(args.verbose) - i32::from(args.quiet);
     log::start(log::level(LevelFilter::INFO, steps), args.log_format);
     match serve(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            // Not by the log, which may be quiet.
+            let _ = writeln!(io::stderr(), "error: {}", neutralise(&error.to_string()));
+            if let Some(tip) = error.tip() {
+                let _ = writeln!(io::stderr(), "  tip: {tip}");
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-fn serve(args: &Args) -> Result<(), String> {
+fn serve(args: Args) -> Result<(), ServeError> {
     raise_descriptors();
-    let defaults = Config::default();
-    let protocol = Config {
-        frame_size_max: args.max_message,
-        message_size_max: args.max_message,
-        ping_interval: args.ping_interval.timer(),
-        pong_timeout: match args.pong_timeout {
-            Time::Span(span) if !span.is_zero() => span,
-            // Without a limit, as far as clocks go.
-            _ => Time::MAX,
-        },
-        idle_timeout: args.idle_timeout.timer(),
-        ..defaults
-    };
     let config = LoopConfig {
-        protocol: Arc::new(protocol),
+        protocol: Arc::new(Config {
+            frame_size_max: args.max_message,
+            message_size_max: args.max_message,
+            ping_interval: args.ping_interval.timer(),
+            pong_timeout: args.pong_timeout.timer().unwrap_or(Time::MAX),
+            idle_timeout: args.idle_timeout.timer(),
+            ..Config::default()
+        }),
         ..LoopConfig::default()
     };
     let echo = Echo {
-        subprotocols: args.subprotocol.clone(),
-        origins: args.origin.clone(),
+        subprotocols: args.subprotocol,
+        origins: args.origin,
     };
-    let no_loop = |error| format!("the event loop cannot run: {error}");
-    let mut event_loop = EventLoop::new(echo, config).map_err(no_loop)?;
-    let address = event_loop
-        .listen(&args.address)
-        .map_err(|error| explain(&args.address, &error))?;
-    let remote = event_loop.remote();
+    let mut server = EventLoop::new(echo, config).map_err(ServeError::Loop)?;
+    let remote = server.remote();
+    // Before anyone can know that there is someone to send a signal to.
     signal::on_first(move || {
         // A loop that is gone needs no end.
         let _ = remote.shutdown();
     })
-    .map_err(|error| format!("signals cannot be heard: {error}"))?;
-    // Whoever waits for this line gets it whole; nobody needs to.
-    let mut stdout = io::stdout().lock();
+    .map_err(ServeError::Loop)?;
+    let address = server
+        .listen(&args.address)
+        .map_err(|error| ServeError::Listen {
+            address: args.address.clone(),
+            error,
+        })?;
+    // Whoever started us may not care to read this.
+    let mut stdout = io::stdout();
     let _ = writeln!(stdout, "listening on ws://{address}/").and_then(|()| stdout.flush());
-    drop(stdout);
-    event_loop.run().map_err(no_loop)
+    server.run().map_err(ServeError::Loop)
 }
 
-/// Why we cannot listen there, and what to do.
-fn explain(address: &Address, error: &io::Error) -> String {
-    let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "; another program listens there: end it, or choose another port (0 for any)"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "; ports below 1024 need privileges: choose a higher one"
-        }
-        io::ErrorKind::AddrNotAvailable => "; it is no address of this machine",
-        _ => "",
-    };
-    format!("cannot listen on {address}: {error}{advice}")
+/// Why there is no server, or no longer.
+#[derive(Debug)]
+enum ServeError {
+    Listen { address: Address, error: io::Error },
+    Loop(io::Error),
 }
 
-/// Each connection is a descriptor, and the soft limit is often a thousand.
-#[cfg(unix)]
-fn raise_descriptors() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
-    // If not, accepting pauses when they are used up, and says so.
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+impl ServeError {
+    /// What to do about it.
+    fn tip(&self) -> Option<&'static str> {
+        let Self::Listen { error, .. } = self else {
+            return None;
+        };
+        match error.kind() {
+            io::ErrorKind::AddrInUse => Some(
+                "stop the program that listens there, or choose another port; 0 takes a free one",
+            ),
+            io::ErrorKind::PermissionDenied => {
+                Some("ports below 1024 often need privileges: choose a higher one")
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                Some("this machine does not have that address; 127.0.0.1 and [::1] are its own")
+            }
+            _ => None,
+        }
     }
 }
 
-#[cfg(not(unix))]
-fn raise_descriptors() {}
-
-/// RFC 6455 §4.1: the name of a subprotocol is a token.
-fn parse_subprotocol(name: &str) -> Result<String, &'static str> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    match !name.is_empty() && name.bytes().all(is_token) {
-        true => Ok(name.to_owned()),
-        false => Err("a subprotocol is a token: letters, digits and !#$%&'*+-.^_`|~"),
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen { address, error } => match error.kind() {
+                io::ErrorKind::AddrInUse => write!(f, "{address} is in use already"),
+                _ => write!(f, "cannot listen at {address}: {error}"),
+            },
+            Self::Loop(error) => write!(f, "the event loop failed: {error}"),
+        }
     }
 }
+
+impl Error for ServeError {}
 
 /// Sends every message back.
 struct Echo {
     subprotocols: Vec<String>,
+    /// Empty: any, and none.
     origins: Vec<Origin>,
 }
 
@@ -209,12 +223,13 @@ impl Handler for Echo {
         request: &Request<'_>,
         _: SocketAddr,
     ) -> Result<(Acceptance, ()), Refusal> {
-        let is_ours = |origin: &str| self.origins.iter().any(|ours| ours.is(origin));
+        let is_ours = |theirs| self.origins.iter().any(|origin| origin.is(theirs));
+        // §10.2: a server that is meant for certain pages only refuses the others.
         if !self.origins.is_empty() && !request.origin().is_some_and(is_ours) {
-            return Err(Refusal::new(Status::FORBIDDEN)
-                .with_text("requests from this origin are not let in\n"));
+            let refusal = Refusal::new(Status::FORBIDDEN);
+            return Err(refusal.with_text("this origin is not allowed here\n"));
         }
-        let is_offered = |ours: &&String| request.subprotocols().any(|offered| offered == **ours);
+        let is_offered = |name: &&String| request.subprotocols().any(|offer| offer == *name);
         let acceptance = Acceptance {
             subprotocol: self.subprotocols.iter().find(is_offered).cloned(),
             ..Acceptance::default()
@@ -231,3 +246,28 @@ impl Handler for Echo {
         peer.send(message)
     }
 }
+
+fn parse_subprotocol(name: &str) -> Result<String, &'static str> {
+    // RFC 9110 §5.6.2: what a token is made of.
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    match !name.is_empty() && name.chars().all(is_token) {
+        true => Ok(name.to_owned()),
+        false => Err("the name of a subprotocol is made of letters, digits and !#$%&'*+-.^_`|~"),
+    }
+}
+
+/// Each connection takes a descriptor, and the usual limit of 1024 is there for programs that
+/// use `select`: we may have as many as the system administrator allows.
+#[cfg(unix)]
+fn raise_descriptors() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        warn!(target: "openline", %error, "the limit of open descriptors stays as it was");
+    }
+}
+
+#[cfg(not(unix))]
+fn raise_descriptors() {}

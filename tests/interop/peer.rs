@@ -31,8 +31,8 @@ fn answer(peer: &mut Peer<'_>, message: Message<'_>) -> Result<(), SendError> {
             if let Some((code, reason)) = close_asked(text) {
                 return peer.close(code, reason);
             }
-            let (first, rest) = text.split_at(text.floor_char_boundary(text.len() / 3));
-            let (second, third) = rest.split_at(rest.floor_char_boundary(rest.len() / 2));
+            let (first, rest) = split_near(text, text.len() / 3);
+            let (second, third) = split_near(rest, rest.len() / 2);
             let mut fragments = peer.text_fragments()?;
             fragments.send(first)?;
             fragments.send(second)?;
@@ -54,4 +54,12 @@ fn answer(peer: &mut Peer<'_>, message: Message<'_>) -> Result<(), SendError> {
 fn close_asked(text: &str) -> Option<(CloseCode, &str)> {
     let (code, reason) = text.strip_prefix("close ")?.split_once(' ')?;
     Some((CloseCode::new(code.parse().ok()?)?, reason))
+}
+
+/// Splits between two characters, at `index` or before it.
+fn split_near(text: &str, index: usize) -> (&str, &str) {
+    let boundary = (0..=index)
+        .rev()
+        .find(|index| text.is_char_boundary(*index));
+    text.split_at(boundary.unwrap_or_default())
 }

@@ -1,162 +1,300 @@
-//! `openline connect`.
+//! `openline connect` in a pipe: echo, output forms, exit codes.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use crate::support::{Server, openline, run, server_by_hand, text, upgrade};
+use serde_json::{Value, json};
+
+use crate::support::{
+    DEADLINE, Server, accept, by_hand, finish, frames, openline, read_until_close, run, text,
+};
+
+/// The exit code, and what was said about it.
+fn verdict(url: &str) -> (Option<i32>, String) {
+    let output = run(&["connect", url], b"hello\n");
+    (output.status.code(), text(&output.stderr))
+}
 
 #[test]
 fn lines_in_messages_out() {
     let server = Server::start(&[]);
-    let input = "one\n\nκόσμε\nlast".as_bytes();
-    let output = run(&mut openline(&["connect", &server.url]), input);
-    assert_eq!(text(&output.stdout), "one\n\nκόσμε\nlast\n");
-    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
-}
-
-#[test]
-fn binary_lines_are_bytes() {
-    let server = Server::start(&[]);
     let output = run(
-        &mut openline(&["connect", &server.url, "--binary"]),
-        b"\xff\x00\n\xfe",
+        &["connect", &server.url],
+        "one\n\n \u{1b}[1mtwo\nlast".as_bytes(),
     );
-    assert_eq!(output.stdout, b"\xff\x00\n\xfe\n");
-    let refused = run(&mut openline(&["connect", &server.url]), b"fine\n\xff\n");
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(text(&refused.stderr).contains("line 2"));
-}
-
-#[test]
-fn a_long_input_comes_back_whole() {
-    let server = Server::start(&[]);
-    let line = "x".repeat(999);
-    let input = format!("{line}\n").repeat(20_000);
-    let output = run(&mut openline(&["connect", &server.url]), input.as_bytes());
     assert_eq!(output.status.code(), Some(0));
-    assert!(
-        output.stdout == input.as_bytes(),
-        "{} bytes came back",
-        output.stdout.len()
-    );
+    // To a pipe they pass as they are.
+    assert_eq!(text(&output.stdout), "one\n\n \u{1b}[1mtwo\nlast\n");
+    assert_eq!(text(&output.stderr), "");
 }
 
 #[test]
-fn every_event_as_json() {
-    let server = Server::start(&["--subprotocol", "chat"]);
-    let args = [
-        "connect",
-        &server.url,
-        "--json",
-        "--subprotocol",
-        "chat",
-        "--close",
-        "4001",
-        "so",
-    ];
-    let output = run(&mut openline(&args), b"hello\n");
-    let events: Vec<serde_json::Value> = text(&output.stdout)
+fn bytes_pass_as_binary() {
+    let server = Server::start(&[]);
+    let output = run(&["connect", &server.url, "--binary"], b"\xff\x00\x80\n");
+    assert_eq!(output.stdout, b"\xff\x00\x80\n");
+    let output = run(&["connect", &server.url], b"good\nbad \xff\n");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("line 2 of the input is not UTF-8"));
+}
+
+#[test]
+fn a_long_input_arrives_whole_and_in_order() {
+    let server = Server::start(&["-q"]);
+    let mut input: String = (0..50_000).map(|number| format!("{number}\n")).collect();
+    input.push_str(&"x".repeat(3 << 20));
+    input.push('\n');
+    let output = run(&["connect", &server.url], input.as_bytes());
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout == input.as_bytes());
+}
+
+#[test]
+fn input_waits_for_a_server_that_does_not_read() {
+    let (send, recv) = mpsc::channel::<()>();
+    let url = by_hand(move |stream, head| {
+        accept(stream, head, "");
+        let _ = recv.recv_timeout(DEADLINE);
+        read_until_close(stream);
+    });
+    let mut child = openline(&["connect", &url, "--binary"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let (written, writes) = mpsc::channel();
+    let writer = thread::spawn(move || {
+        let line = [vec![b'x'; 65_535], b"\n".to_vec()].concat();
+        while stdin.write_all(&line).is_ok() && written.send(line.len()).is_ok() {}
+    });
+    let mut total = 0;
+    while let Ok(n) = writes.recv_timeout(Duration::from_secs(1)) {
+        total += n;
+        // Sockets' buffers, our bounds and a pipe; an unbounded queue would take it all.
+        assert!(total < 64 << 20, "{total} bytes were taken");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop((send, writes));
+    writer.join().unwrap();
+}
+
+#[test]
+fn events_as_json() {
+    let url = frames(b"\x81\x03a\x7fb\x82\x01\xff\x89\x01!\x88\x05\x03\xe8bye");
+    let output = run(&["connect", &url, "--json", "--wait", "never"], b"");
+    assert_eq!(output.status.code(), Some(0));
+    let stdout = text(&output.stdout);
+    assert!(stdout.contains("a\\u007fb"), "{stdout}");
+    let events: Vec<Value> = stdout
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_eq!(events[0]["event"], "open");
-    assert_eq!(events[0]["subprotocol"], "chat");
+    assert_eq!(events[1], json!({"event": "text", "text": "a\u{7f}b"}));
+    assert_eq!(events[2], json!({"event": "binary", "base64": "/w=="}));
+    assert_eq!(events[3], json!({"event": "ping", "base64": "IQ=="}));
+    let close = &events[4];
     assert_eq!(
-        (&events[1]["event"], &events[1]["text"]),
-        (&"text".into(), &"hello".into())
+        (&close["event"], &close["by"]),
+        (&json!("close"), &json!("peer"))
     );
-    let close = events.last().unwrap();
     assert_eq!(
-        (&close["event"], &close["code"]),
-        (&"close".into(), &4001.into())
+        (&close["code"], &close["reason"]),
+        (&json!(1000), &json!("bye"))
+    );
+    assert_eq!(close["clean"], true);
+    assert_eq!(events.len(), 5);
+}
+
+#[test]
+fn what_is_asked_for_goes_into_the_request() {
+    let (send, recv) = mpsc::channel();
+    let url = by_hand(move |stream, head| {
+        send.send(head.to_owned()).unwrap();
+        accept(stream, head, "Sec-WebSocket-Protocol: b\r\n");
+        stream.write_all(b"\x88\x00").unwrap();
+        read_until_close(stream);
+    });
+    let mut command = openline(&["connect", &url, "--header", "X-One: 1", "-v"]);
+    command.args([
+        "--subprotocol",
+        "a",
+        "--subprotocol",
+        "b",
+        "--origin",
+        "https://example.com",
+    ]);
+    command.env("OPENLINE_BEARER", "secret");
+    let output = finish(command, b"");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let head = recv.recv_timeout(DEADLINE).unwrap();
+    for line in [
+        "X-One: 1",
+        "Sec-WebSocket-Protocol: a, b",
+        "Origin: https://example.com",
+        "Authorization: Bearer secret",
+    ] {
+        assert!(head.lines().any(|other| other == line), "{line}: {head}");
+    }
+    let log = text(&output.stderr);
+    assert!(
+        log.contains("* 101 Switching Protocols") && !log.contains("secret"),
+        "{log}"
     );
 }
 
 #[test]
-fn the_exit_code_tells_how_it_ended() {
-    let closed_port = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("ws://{}/", listener.local_addr().unwrap())
-    };
-    let refused = server_by_hand(|_, stream| {
-        let answer = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 9\r\n\r\nwho? \x1b[2J";
-        stream.write_all(answer).unwrap();
+fn what_the_server_says_is_escaped_on_standard_error() {
+    let url = frames(b"\x88\x0f\x0f\xa0\x1b[31m\xe2\x80\xaegpj.e");
+    let (code, error) = verdict(&url);
+    assert_eq!(code, Some(7));
+    assert!(error.contains("\\x1b[31m\\u{202e}gpj.e"), "{error}");
+    let url = by_hand(|stream, _| {
+        let response = b"HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\n\x1b]0;title";
+        stream.write_all(response).unwrap();
     });
-    let wrong_accept = server_by_hand(|_, stream| {
-        let answer = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
-            Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-        stream.write_all(answer).unwrap();
-    });
-    let masked = server_by_hand(|head, stream| {
-        upgrade(head, stream, "");
-        stream.write_all(b"\x81\x81\0\0\0\0x").unwrap();
-    });
-    let vanished = server_by_hand(|head, stream| upgrade(head, stream, ""));
-    let policy = server_by_hand(|head, stream| {
-        upgrade(head, stream, "");
-        stream.write_all(b"\x88\x0c\x03\xf0no \x1b[31mway").unwrap();
-    });
-    let going_away = server_by_hand(|head, stream| {
-        upgrade(head, stream, "");
-        stream.write_all(b"\x88\x02\x03\xe9").unwrap();
-    });
-    let cases = [
-        (closed_port, 3, "refused"),
-        (refused, 4, "401"),
-        (wrong_accept, 5, "Sec-WebSocket-Accept"),
-        (masked, 5, "masked"),
-        (vanished, 6, "without a Close"),
-        (policy, 7, "1008"),
-        (going_away, 0, ""),
-    ];
-    for (url, code, word) in cases {
-        let output = run(&mut openline(&["connect", &url, "--wait", "never"]), b"");
-        let error = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{error}");
-        assert!(error.contains(word), "{word:?} is not in {error:?}");
-        assert!(!error.contains('\x1b'), "{error:?}");
+    let (code, error) = verdict(&url);
+    assert_eq!(code, Some(4));
+    assert!(
+        error.contains("404") && error.contains("\\x1b]0;title"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_refusal_exits_with_4() {
+    for (status, tip) in [
+        (401, "--bearer"),
+        (302, "redirects"),
+        (403, "--origin"),
+        (500, ""),
+    ] {
+        let url = by_hand(move |stream, _| {
+            let head = format!("HTTP/1.1 {status} No\r\nContent-Length: 6\r\n\r\nsorry\n");
+            stream.write_all(head.as_bytes()).unwrap();
+        });
+        let (code, error) = verdict(&url);
+        assert_eq!(code, Some(4), "{error}");
+        assert!(
+            error.contains(&status.to_string()) && error.contains("sorry"),
+            "{error}"
+        );
+        assert!(error.contains(tip), "{error}");
     }
 }
 
 #[test]
-fn what_the_request_carries() {
-    let url = server_by_hand(|head, stream| {
-        for line in [
-            "GET /chat?room=1 HTTP/1.1",
-            "Origin: https://example.com",
-            "Authorization: Bearer secret",
-            "X-Mine: yes: really",
-            "Sec-WebSocket-Protocol: a, b",
-        ] {
-            assert!(head.lines().any(|is| is == line), "{line} is not in {head}");
-        }
-        upgrade(head, stream, "Sec-WebSocket-Protocol: b\r\n");
-        stream.write_all(b"\x88\x00").unwrap();
-    });
-    let url = format!("{url}chat?room=1");
-    let mut command = openline(&["connect", &url, "-v", "--header", "X-Mine: yes: really"]);
-    command.args(["--subprotocol", "a", "--subprotocol", "b"]);
-    command.args(["--origin", "https://example.com"]);
-    let output = run(command.env("OPENLINE_BEARER", "secret"), b"");
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(!text(&output.stderr).contains("secret"));
+fn no_server_exits_with_3() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    let (code, error) = verdict(&url);
+    assert_eq!(code, Some(3), "{error}");
+    assert!(
+        error.contains("could not connect to ws://127.0.0.1:"),
+        "{error}"
+    );
+    // One that hangs up before it answers.
+    let (code, error) = verdict(&by_hand(|_, _| {}));
+    assert_eq!(code, Some(3), "{error}");
 }
 
 #[test]
-fn bad_arguments_are_explained() {
-    let fails = |args: &[&str], word: &str| {
-        let output = run(openline(&["connect"]).args(args), b"");
-        let error = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
-        assert!(error.contains(word), "{word:?} is not in {error:?}");
-    };
-    fails(&["http://localhost/"], "ws");
-    fails(&["ws://localhost/#there"], "fragment");
-    fails(&["ws://localhost/", "--header", "nonsense"], "Name: value");
-    fails(&["ws://localhost/", "--header", "A: b\r\nC: d"], "--header");
-    fails(&["ws://localhost/", "--close", "1005"], "--close");
-    fails(
-        &["ws://localhost/", "--close", "1000", &"x".repeat(124)],
-        "--close",
+fn a_broken_protocol_exits_with_5() {
+    // A reserved opcode; a masked frame of a server; a text that is not UTF-8.
+    for bytes in [&b"\x83\x00"[..], b"\x81\x80\0\0\0\0", b"\x81\x01\xff"] {
+        let (code, error) = verdict(&frames(bytes));
+        assert_eq!(code, Some(5), "{error}");
+    }
+    let url = by_hand(|stream, _| {
+        let response = b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n";
+        stream.write_all(response).unwrap();
+    });
+    let (code, error) = verdict(&url);
+    assert_eq!(code, Some(5), "{error}");
+    assert!(error.contains("Sec-WebSocket-Accept"), "{error}");
+}
+
+#[test]
+fn an_end_without_a_close_frame_exits_with_6() {
+    let url = by_hand(|stream, head| {
+        accept(stream, head, "");
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+    });
+    let (code, error) = verdict(&url);
+    assert_eq!(code, Some(6), "{error}");
+}
+
+#[test]
+fn the_codes_of_a_close_frame() {
+    for (bytes, exit) in [
+        (&b"\x88\x02\x03\xe8"[..], 0),
+        (b"\x88\x02\x03\xe9", 0),
+        (b"\x88\x00", 0),
+        (b"\x88\x02\x03\xf3", 7),
+        (b"\x88\x02\x0f\xa0", 7),
+    ] {
+        let (code, error) = verdict(&frames(bytes));
+        assert_eq!(code, Some(exit), "{bytes:x?}: {error}");
+    }
+}
+
+#[test]
+fn we_close_as_we_are_told() {
+    let (send, recv) = mpsc::channel();
+    let url = by_hand(move |stream, head| {
+        accept(stream, head, "");
+        let mut frame = [0; 11];
+        stream.read_exact(&mut frame).unwrap();
+        stream.write_all(b"\x88\x02\x0f\xa0").unwrap();
+        send.send(frame).unwrap();
+    });
+    let arguments = ["connect", &url, "--wait", "0", "--close", "4000", "bye"];
+    let output = run(&arguments, b"");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let frame = recv.recv_timeout(DEADLINE).unwrap();
+    let (key, payload) = (&frame[2..6], &frame[6..]);
+    let payload: Vec<u8> = payload
+        .iter()
+        .zip(key)
+        .map(|(byte, key)| byte ^ key)
+        .collect();
+    assert_eq!(
+        (&frame[..2], &payload[..]),
+        (&b"\x88\x85"[..], &b"\x0f\xa0by"[..])
     );
+}
+
+#[test]
+fn tls_comes_later() {
+    let output = run(&["connect", "wss://127.0.0.1:1/"], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("TLS"));
+}
+
+#[test]
+fn an_output_that_nobody_reads_ends_it_quietly() {
+    let server = Server::start(&["-q"]);
+    let mut child = openline(&["connect", &server.url])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    // The input stays open, so that only the output can be the reason to end.
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"a\nb\n").unwrap();
+    let (send, recv) = mpsc::channel();
+    thread::spawn(move || send.send(child.wait_with_output()));
+    let output = recv.recv_timeout(DEADLINE).unwrap().unwrap();
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
 }

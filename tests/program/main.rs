@@ -1,5 +1,8 @@
-//! The program as a user runs it: arguments, output, exit codes, signals.
+//! The program as people and scripts run it: arguments, output, log, signals, exit codes.
 
+#![allow(clippy::unwrap_used)]
+
+mod arguments;
 mod connect;
 mod serve;
 mod support;

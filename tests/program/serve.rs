@@ -1,154 +1,186 @@
-//! `openline serve`.
+//! `openline serve`: echo, handshake, limits, log, signals.
 
-use crate::support::{Server, ask, finish, openline, run, signal, text};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 
-fn request(fields: &str) -> String {
-    format!(
-        "GET /chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{fields}\r\n"
-    )
+use serde_json::Value;
+
+use crate::support::{Server, run, text};
+
+#[test]
+fn it_echoes_and_drains_at_sigterm() {
+    let server = Server::start(&[]);
+    let (mut stream, head) = server.ask("");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    // "hi" and "yo", text and binary, masked with zeros.
+    let frames = b"\x81\x82\0\0\0\0hi\x82\x82\0\0\0\0yo";
+    stream.write_all(frames).unwrap();
+    let mut echo = [0; 8];
+    stream.read_exact(&mut echo).unwrap();
+    assert_eq!(&echo, b"\x81\x02hi\x82\x02yo");
+    let client = std::thread::spawn(move || {
+        let mut close = [0; 4];
+        stream.read_exact(&mut close).unwrap();
+        stream.write_all(b"\x88\x82\0\0\0\0\x03\xe9").unwrap();
+        close
+    });
+    let (code, log) = server.stop("TERM");
+    assert_eq!(code, Some(0), "{log}");
+    let close = client.join().unwrap();
+    assert_eq!((close[0], &close[2..]), (0x88, &b"\x03\xe9"[..]));
 }
 
 #[test]
-fn a_signal_drains_and_the_exit_code_is_0() {
-    for name in ["TERM", "INT"] {
-        let server = Server::start(&[]);
-        let mut client = openline(&["connect", &server.url, "--wait", "never"])
-            .spawn()
-            .unwrap();
-        // Once the echo is back, the connection is open.
-        let stdin = client.stdin.as_mut().unwrap();
-        std::io::Write::write_all(stdin, b"there?\n").unwrap();
-        let mut stdout = std::io::BufReader::new(client.stdout.take().unwrap());
-        let mut line = String::new();
-        std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
-        assert_eq!(line, "there?\n");
+fn ctrl_c_ends_an_idle_server_with_0() {
+    let (code, _) = Server::start(&[]).stop("INT");
+    assert_eq!(code, Some(0));
+}
 
-        signal(server.id(), name);
-        let ended = finish(client);
-        assert_eq!(ended.status.code(), Some(0), "1001 is a clean end");
-        let server = server.finish();
-        assert_eq!(server.status.code(), Some(0));
-        assert!(text(&server.stderr).contains("shutting down"));
+#[test]
+fn an_origin_is_let_in_only_as_a_whole() {
+    let server = Server::start(&[
+        "--origin",
+        "https://example.com",
+        "--origin",
+        "http://localhost:3000",
+    ]);
+    let cases = [
+        ("Origin: https://example.com\r\n", 101),
+        ("Origin: http://localhost:3000\r\n", 101),
+        ("", 403),
+        ("Origin: null\r\n", 403),
+        ("Origin: http://example.com\r\n", 403),
+        ("Origin: https://example.com:444\r\n", 403),
+        ("Origin: http://localhost\r\n", 403),
+        ("Origin: http://localhost:30000\r\n", 403),
+        ("Origin: https://evil-example.com\r\n", 403),
+        ("Origin: https://example.com.evil.net\r\n", 403),
+        ("Origin: https://sub.example.com\r\n", 403),
+        ("Origin: https://example.com@evil.net\r\n", 403),
+        ("Origin: https://user@example.com\r\n", 403),
+        ("Origin: https://example.com/\r\n", 403),
+        ("Origin: https://EXAMPLE.com\r\n", 403),
+        (
+            "Origin: https://example.com\r\nOrigin: https://evil.net\r\n",
+            400,
+        ),
+    ];
+    for (header, status) in cases {
+        let (_, head) = server.ask(header);
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{header:?}: {head}"
+        );
     }
 }
 
 #[test]
-fn an_address_in_use_is_an_error_that_says_what_to_do() {
+fn without_a_list_every_origin_is_let_in() {
     let server = Server::start(&[]);
-    let second = run(&mut openline(&["serve", server.address()]), b"");
-    assert_eq!(second.status.code(), Some(1));
-    let error = text(&second.stderr);
-    assert!(error.contains(server.address()), "{error}");
-    assert!(error.contains("choose another port"), "{error}");
-}
-
-#[test]
-fn only_the_origins_allowed_are_let_in() {
-    let server = Server::start(&["--origin", "https://example.com"]);
-    let status = |fields: &str| {
-        let answer = ask(server.address(), &request(fields));
-        answer.split(' ').nth(1).unwrap_or_default().to_owned()
-    };
-    assert_eq!(status("Origin: https://example.com\r\n"), "101");
-    for refused in [
-        "",
-        "Origin: null\r\n",
-        "Origin: http://example.com\r\n",
-        "Origin: https://example.com:8443\r\n",
-        "Origin: https://evil-example.com\r\n",
-        "Origin: https://example.com.evil.net\r\n",
-        "Origin: https://sub.example.com\r\n",
-        "Origin: https://example.com@evil.net\r\n",
-    ] {
-        assert_eq!(status(refused), "403", "{refused:?}");
+    for header in ["", "Origin: null\r\n", "Origin: https://example.com\r\n"] {
+        let (_, head) = server.ask(header);
+        assert!(head.starts_with("HTTP/1.1 101 "), "{header:?}: {head}");
     }
 }
 
 #[test]
 fn the_first_of_our_subprotocols_that_is_offered_is_chosen() {
-    let server = Server::start(&["--subprotocol", "b", "--subprotocol", "a"]);
-    let chosen = |offered: &str| {
-        let answer = ask(server.address(), &request(offered));
-        answer
+    let server = Server::start(&["--subprotocol", "chat.v2", "--subprotocol", "chat.v1"]);
+    let cases = [
+        ("chat.v1, chat.v2", Some("chat.v2")),
+        ("chat.v1", Some("chat.v1")),
+        ("chat.v3", None),
+    ];
+    for (offered, chosen) in cases {
+        let (_, head) = server.ask(&format!("Sec-WebSocket-Protocol: {offered}\r\n"));
+        let line = head
             .lines()
-            .find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: "))
-            .map(str::to_owned)
-    };
-    assert_eq!(
-        chosen("Sec-WebSocket-Protocol: a, b, c\r\n").as_deref(),
-        Some("b")
-    );
-    assert_eq!(
-        chosen("Sec-WebSocket-Protocol: a\r\n").as_deref(),
-        Some("a")
-    );
-    assert_eq!(chosen("Sec-WebSocket-Protocol: c\r\n"), None);
-    assert_eq!(chosen(""), None);
-}
-
-#[test]
-fn the_log_tells_handshakes_and_ends_in_json() {
-    let server = Server::start(&["--log-format", "json"]);
-    let client = run(
-        &mut openline(&["connect", &server.url, "--close", "4000", "done"]),
-        b"hi\n",
-    );
-    assert_eq!(client.status.code(), Some(0));
-    ask(
-        server.address(),
-        "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    );
-    let log = server.log();
-    let events: Vec<serde_json::Value> = log
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
-        .collect();
-    let said = |message: &str| {
-        let event = events.iter().find(|event| event["message"] == message);
-        event.unwrap_or_else(|| panic!("{message} is not in {log}"))
-    };
-    assert_eq!(said("handshake accepted")["role"], "Server");
-    assert_eq!(said("connection ended")["code"], 4000);
-    assert_eq!(said("connection ended")["by"], "Peer");
-    assert!(said("handshake failed")["why"].as_str().is_some());
-}
-
-#[test]
-fn a_message_above_the_limit_ends_its_connection_with_1009() {
-    let server = Server::start(&["--max-message", "1k"]);
-    let fits = run(&mut openline(&["connect", &server.url]), &[b'x'; 1024]);
-    assert_eq!((fits.status.code(), fits.stdout.len()), (Some(0), 1025));
-    let above = run(&mut openline(&["connect", &server.url]), &[b'x'; 1025]);
-    assert_eq!(above.status.code(), Some(7));
-    assert!(text(&above.stderr).contains("1009"));
-}
-
-#[test]
-fn an_idle_connection_is_closed_and_the_log_says_so() {
-    let server = Server::start(&["--idle-timeout", "300ms"]);
-    let client = run(
-        &mut openline(&["connect", &server.url, "--wait", "never"]),
-        b"",
-    );
-    assert_eq!(client.status.code(), Some(0));
-    assert!(server.log().contains("no message for too long"));
-}
-
-#[test]
-fn bad_arguments_are_explained() {
-    for (args, word) in [
-        (&["serve", "ws://localhost"][..], "without a scheme"),
-        (&["serve", "--origin", "*"], "origin"),
-        (&["serve", "--max-message", "lots"], "64k"),
-        (&["serve", "--subprotocol", "a b"], "token"),
-    ] {
-        let output = run(&mut openline(args), b"");
-        assert_eq!(output.status.code(), Some(2), "{args:?}");
-        assert!(
-            text(&output.stderr).contains(word),
-            "{}",
-            text(&output.stderr)
-        );
+            .find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: "));
+        assert_eq!(line, chosen, "{offered}");
     }
+}
+
+#[test]
+fn a_message_above_the_limit_ends_with_1009() {
+    let server = Server::start(&["--max-message", "1k"]);
+    let output = run(&["connect", &server.url], &[b'x'; 1024]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stdout.len(), 1025);
+    let output = run(&["connect", &server.url], &[b'x'; 1025]);
+    assert_eq!(output.status.code(), Some(7), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("1009"));
+}
+
+#[test]
+fn an_idle_client_is_told_so() {
+    let server = Server::start(&["--idle-timeout", "200ms"]);
+    let (mut stream, _) = server.ask("");
+    let mut frame = [0; 4];
+    stream.read_exact(&mut frame).unwrap();
+    assert_eq!(frame[0], 0x88);
+    stream.write_all(b"\x88\x80\0\0\0\0").unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    drop(stream);
+    let (_, log) = server.stop("TERM");
+    assert!(log.contains("no message for too long"), "{log}");
+}
+
+#[test]
+fn a_silent_client_is_pinged() {
+    let server = Server::start(&["--ping-interval", "100ms"]);
+    let (mut stream, _) = server.ask("");
+    let mut frame = [0; 2];
+    stream.read_exact(&mut frame).unwrap();
+    assert_eq!(frame[0], 0x89);
+}
+
+#[test]
+fn the_log_tells_of_handshakes_and_ends_as_json() {
+    let server = Server::start(&["--log-format", "json", "--origin", "https://example.com"]);
+    let origin = [
+        "--origin",
+        "https://example.com",
+        "--close",
+        "4001",
+        "\u{1b}[31mred",
+    ];
+    let output = run(&[&["connect", &server.url][..], &origin].concat(), b"a\n");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let (_, head) = server.ask("Origin: https://evil.net\r\n");
+    assert!(head.starts_with("HTTP/1.1 403 "));
+    let (_, log) = server.stop("TERM");
+    assert!(!log.contains(|c: char| c != '\n' && c.is_control()));
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let find = |message: &str| {
+        let line = lines.iter().find(|line| line["message"] == message);
+        line.unwrap_or_else(|| panic!("no {message:?} in {log}"))
+    };
+    assert_eq!(find("handshake accepted")["level"], "INFO");
+    assert_eq!(find("connection ended")["code"], 4001);
+    assert!(log.contains("403"), "{log}");
+}
+
+#[test]
+fn quiet_is_quiet() {
+    let server = Server::start(&["-q"]);
+    let (stream, _) = server.ask("");
+    drop(stream);
+    let (code, log) = server.stop("TERM");
+    assert_eq!((code, log.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn an_address_in_use_is_said_with_what_to_do() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(&["serve", &address], b"");
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("in use") && error.contains("another port"),
+        "{error}"
+    );
 }

@@ -1,177 +1,186 @@
-//! The program as a child process, and servers made by hand; nothing here waits for ever.
+//! Running the program with deadlines, and servers made by hand.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sha1::{Digest, Sha1};
 
-/// `openline` with these arguments, its streams piped.
-pub(crate) fn openline(args: &[&str]) -> Command {
+/// Far more than anything here takes.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+pub(crate) fn openline(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_openline"));
+    command.args(arguments).env_remove("OPENLINE_BEARER");
     command
-        .args(args)
-        .env_remove("OPENLINE_BEARER")
+}
+
+/// Runs the program to its end with this input.
+pub(crate) fn run(arguments: &[&str], input: &[u8]) -> Output {
+    finish(openline(arguments), input)
+}
+
+pub(crate) fn finish(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// Runs a command to its end with this input.
-pub(crate) fn run(command: &mut Command, input: &[u8]) -> Output {
-    let mut child = command.spawn().expect("the program starts");
-    let mut stdin = child.stdin.take().expect("it is piped");
-    let input = input.to_vec();
-    // It may end before it has read everything.
-    let writer = thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = finish(child);
-    writer.join().expect("writing does not panic");
-    output
-}
-
-/// Waits for the end of a process; ends it and panics when that does not come.
-pub(crate) fn finish(child: Child) -> Output {
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    // It may end before it has read all.
+    let writer = thread::spawn(move || stdin.write_all(&input));
     let id = child.id();
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || sender.send(child.wait_with_output()));
-    match receiver.recv_timeout(PATIENCE) {
-        Ok(output) => output.expect("the process can be waited for"),
-        Err(_) => {
-            signal(id, "KILL");
-            panic!("the program did not end");
-        }
-    }
+    let (send, recv) = mpsc::channel();
+    thread::spawn(move || send.send(child.wait_with_output()));
+    let output = recv.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+        signal(id, "KILL");
+        panic!("the program did not end");
+    });
+    let _ = writer.join();
+    output.unwrap()
 }
 
 pub(crate) fn signal(id: u32, name: &str) {
-    let status = Command::new("kill")
-        .args([format!("-{name}"), id.to_string()])
-        .status();
-    assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
+    let id = id.to_string();
+    let status = Command::new("kill").args(["-s", name, &id]).status();
+    assert!(status.unwrap().success());
 }
 
-pub(crate) fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("the program writes UTF-8")
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_owned()).unwrap()
 }
 
-/// `openline serve` on a port of its own; ended when dropped.
+/// A running `openline serve`, killed when the test is over.
 pub(crate) struct Server {
-    child: Option<Child>,
+    child: Child,
     pub(crate) url: String,
+    pub(crate) address: SocketAddr,
+    log: thread::JoinHandle<String>,
 }
 
 impl Server {
-    pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = openline(&["serve", "127.0.0.1:0"])
-            .args(args)
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut child = openline(&["serve", "0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
-            .expect("the program starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().expect("it is piped"))
-            .read_line(&mut line)
-            .expect("it says where it listens");
-        let url = line
-            .trim()
-            .strip_prefix("listening on ")
-            .unwrap_or_else(|| panic!("{line:?}"))
-            .to_owned();
+            .unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let log = thread::spawn(move || {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).unwrap();
+            log
+        });
+        let stdout = child.stdout.take().unwrap();
+        let (send, recv) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            BufReader::new(stdout).read_line(&mut line).unwrap();
+            send.send(line)
+        });
+        let line = recv.recv_timeout(DEADLINE).unwrap();
+        let url = line.strip_prefix("listening on ").unwrap().trim_end();
+        let address = url.strip_prefix("ws://").unwrap().trim_end_matches('/');
         Self {
-            child: Some(child),
-            url,
+            child,
+            url: url.to_owned(),
+            address: address.parse().unwrap(),
+            log,
         }
     }
 
-    /// HOST:PORT.
-    pub(crate) fn address(&self) -> &str {
-        self.url.trim_start_matches("ws://").trim_end_matches('/')
+    /// Ends it by a signal; its exit code and its log.
+    pub(crate) fn stop(mut self, name: &str) -> (Option<i32>, String) {
+        signal(self.child.id(), name);
+        let log = std::mem::replace(&mut self.log, thread::spawn(String::new));
+        let log = log.join().unwrap();
+        (self.child.wait().unwrap().code(), log)
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.as_ref().expect("it runs").id()
-    }
-
-    /// Waits for its end, which something else has brought about.
-    pub(crate) fn finish(mut self) -> Output {
-        finish(self.child.take().expect("it runs"))
-    }
-
-    /// Asks for its end, and returns what it logged.
-    pub(crate) fn log(self) -> String {
-        signal(self.id(), "TERM");
-        text(&self.finish().stderr).to_owned()
+    /// Sends a request by hand; the stream, and the head of the answer.
+    pub(crate) fn ask(&self, headers: &str) -> (TcpStream, String) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+             {headers}\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let head = read_head(&mut stream);
+        (stream, head)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            // Already gone is as good.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
-/// Answers one connection with what `answer` makes of its request head; returns the URL.
-pub(crate) fn server_by_hand(answer: impl FnOnce(&str, &mut TcpStream) + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = listener.local_addr().expect("it is bound");
+/// A server for one connection, which gets the head of the request and does what it wants.
+pub(crate) fn by_hand(serve: impl FnOnce(&mut TcpStream, &str) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
     thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("the client connects");
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let head = read_head(&mut stream);
-        answer(&head, &mut stream);
-        // Until the client has closed, too: a reset would destroy what it has not read.
-        let _ = stream.shutdown(std::net::Shutdown::Write);
-        let _ = stream.read_to_end(&mut Vec::new());
+        serve(&mut stream, &head);
     });
-    format!("ws://{address}/")
+    url
 }
 
-/// Writes `request` to a server and reads until it closes or `PATIENCE` is over.
-pub(crate) fn ask(address: &str, request: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("the server listens");
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a timeout can be set");
-    stream
-        .write_all(request.as_bytes())
-        .expect("the server reads");
-    read_head(&mut stream)
+/// As [`by_hand`], with the handshake done and these bytes sent behind it; then it waits for the
+/// client to close.
+pub(crate) fn frames(bytes: &'static [u8]) -> String {
+    by_hand(move |stream, head| {
+        accept(stream, head, "");
+        stream.write_all(bytes).unwrap();
+        read_until_close(stream);
+    })
 }
 
-/// Upgrades by hand: the response to this request, which is answered by 101.
-pub(crate) fn upgrade(head: &str, stream: &mut TcpStream, fields: &str) {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-    use sha1::{Digest, Sha1};
-
+pub(crate) fn accept(stream: &mut TcpStream, head: &str, headers: &str) {
     let key = head
         .lines()
-        .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "))
-        .expect("the request has a key");
-    let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
-    let accept = STANDARD.encode(digest);
+        .find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
+    let mut hash = Sha1::new();
+    hash.update(key.unwrap());
+    hash.update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let accept = BASE64.encode(hash.finalize());
     let response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n{fields}\r\n"
+         Sec-WebSocket-Accept: {accept}\r\n{headers}\r\n"
     );
-    stream
-        .write_all(response.as_bytes())
-        .expect("the client reads");
+    stream.write_all(response.as_bytes()).unwrap();
+}
+
+/// Reads until a client's Close frame has come, or the end.
+pub(crate) fn read_until_close(stream: &mut TcpStream) {
+    let mut bytes = [0; 1024];
+    while let Ok(n) = stream.read(&mut bytes) {
+        if n == 0 || bytes[..n].contains(&0x88) {
+            return;
+        }
+    }
 }
 
 fn read_head(stream: &mut TcpStream) -> String {
-    let (start, mut head) = (Instant::now(), Vec::new());
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") && start.elapsed() < PATIENCE {
-        match stream.read(&mut byte) {
-            Ok(1) => head.push(byte[0]),
-            _ => break,
-        }
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
     }
-    String::from_utf8(head).expect("heads are ASCII here")
+    text(&head)
 }

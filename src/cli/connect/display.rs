@@ -136,11 +136,16 @@ impl Display {
         }
     }
 
-    /// A Ping or a Pong came.
-    pub(super) fn control(&mut self, name: &str, payload: &[u8]) -> io::Result<()> {
+    /// A Ping or a Pong came; `is_wanted` shows it in any case.
+    pub(super) fn control(
+        &mut self,
+        name: &str,
+        payload: &[u8],
+        is_wanted: bool,
+    ) -> io::Result<()> {
         match self.form {
             Form::Json => self.event(&json!({"event": name, "base64": BASE64.encode(payload)})),
-            _ if self.is_verbose => {
+            _ if self.is_verbose || is_wanted => {
                 self.note(format!("{name} {}", String::from_utf8_lossy(payload)).trim_end());
                 Ok(())
             }

@@ -8,9 +8,7 @@ mod prompt;
 mod session;
 mod verdict;
 
-use std::cell::Cell;
 use std::io::{self, IsTerminal};
-use std::rc::Rc;
 use std::sync::{Arc, PoisonError};
 use std::thread;
 
@@ -145,10 +143,10 @@ pub(crate) struct Args {
 }
 
 /// Runs the client until its connection has ended.
-pub(crate) fn run(args: Args) -> Exit {
-    let (request, close) = match request(&args) {
+pub(crate) fn run(args: &Args) -> Exit {
+    let (request, close) = match request(args) {
         Ok(made) => made,
-        Err(error) => usage(&error),
+        Err(error) => return refuse(&error),
     };
     log::start(
         match args.verbose {
@@ -164,7 +162,7 @@ pub(crate) fn run(args: Args) -> Exit {
         wait: args.wait,
         close,
     };
-    match connect(&args, request, plan) {
+    match connect(args, request, plan) {
         Ok(exit) => exit,
         Err(Stop(exit, error)) => {
             Display::stdout(false, false).error(&error, None);
@@ -173,12 +171,14 @@ pub(crate) fn run(args: Args) -> Exit {
     }
 }
 
-/// Ends the process as clap does for what it finds wrong itself.
-fn usage(error: &str) -> ! {
-    let mut command = crate::Program::command();
-    command.build();
-    let command = command.find_subcommand_mut("connect").expect("it is ours");
-    command.error(ErrorKind::ValueValidation, error).exit()
+/// Says what is wrong with an argument, as clap does for what it finds wrong itself.
+fn refuse(error: &str) -> Exit {
+    let mut program = crate::Program::command();
+    program.build();
+    let command = program.find_subcommand_mut("connect").expect("it is ours");
+    // A terminal that is gone learns no more.
+    let _ = command.error(ErrorKind::ValueValidation, error).print();
+    Exit::Usage
 }
 
 fn request(args: &Args) -> Result<(ClientRequest, (CloseCode, String)), String> {
@@ -218,32 +218,20 @@ fn request(args: &Args) -> Result<(ClientRequest, (CloseCode, String)), String> 
 struct Stop(Exit, String);
 
 fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop> {
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |error: io::Error| Stop(Exit::Failure, format!("{what}: {error}"))
+    };
     let is_verbose = args.verbose > 0;
     let is_prompt = !args.json && io::stdin().is_terminal() && io::stdout().is_terminal();
-    let failed = |error: String| Stop(Exit::Failure, error);
     let terminal = is_prompt.then(Terminal::remember);
     let (prompt, display) = match is_prompt {
         true => {
-            let prompt = Prompt::new().map_err(|error| failed(format!("no prompt: {error}")))?;
-            let (prompt, printer) = prompt;
+            let made = Prompt::new().map_err(io::Error::other);
+            let (prompt, printer) = made.map_err(failed("there is no prompt"))?;
             (Some(prompt), Display::prompt(printer, is_verbose))
         }
         false => (None, Display::stdout(args.json, is_verbose)),
-    };
-    let outbox = Arc::new(Outbox::default());
-    let failure = Failure::default();
-    let exit = Rc::new(Cell::new(Exit::Failure));
-    let session = Session {
-        url: args.url.to_string(),
-        display,
-        outbox: Arc::clone(&outbox),
-        start: None,
-        exit: Rc::clone(&exit),
-        subprotocol: None,
-        reason: String::new(),
-        body: Vec::new(),
-        is_open: false,
-        output: None,
     };
     let config = LoopConfig {
         protocol: Arc::new(Config {
@@ -254,74 +242,78 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
         }),
         ..LoopConfig::default()
     };
-    let no_loop = |error: io::Error| failed(format!("the event loop cannot run: {error}"));
-    let mut event_loop = EventLoop::new(session, config).map_err(no_loop)?;
-    let id = event_loop
-        .connect(request, ())
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::Unsupported => failed(error.to_string()),
-            _ => Stop(
-                Exit::Connect,
-                format!("could not connect to {}: {error}", args.url),
-            ),
-        })?;
+    let outbox = Arc::new(Outbox::default());
+    let session = Session::new(args.url.to_string(), display, Arc::clone(&outbox));
+    let mut event_loop = EventLoop::new(session, config).map_err(failed("no event loop"))?;
     let remote = event_loop.remote();
-    let sender = Sender {
-        outbox,
-        remote: remote.clone(),
-        id,
-    };
-    let input_failure = Arc::clone(&failure);
-    event_loop.handler_mut().start = Some(Box::new(move || {
-        thread::Builder::new()
-            .name("input".to_owned())
-            .spawn(move || match prompt {
+    let failure = Failure::default();
+    let input = {
+        let (remote, failure) = (remote.clone(), Arc::clone(&failure));
+        move |id| {
+            let sender = Sender { outbox, remote, id };
+            let input = move || match prompt {
                 Some(prompt) => prompt.run(&sender, &plan),
-                None => input::run(io::stdin().lock(), &sender, &plan, &input_failure),
-            })?;
-        Ok(())
-    }));
+                None => input::run(io::stdin().lock(), &sender, &plan, &failure),
+            };
+            let input = thread::Builder::new().name("input".to_owned()).spawn(input);
+            input.map(|_| ())
+        }
+    };
+    event_loop
+        .connect(request, Some(Box::new(input)))
+        .map_err(|error| {
+            let exit = match error.kind() {
+                io::ErrorKind::Unsupported => Exit::Failure,
+                _ => Exit::Connect,
+            };
+            Stop(exit, format!("could not connect to {}: {error}", args.url))
+        })?;
     signal::on_first(move || {
         // A loop that is gone needs no end.
         let _ = remote.shutdown();
     })
-    .map_err(|error| failed(format!("signals cannot be heard: {error}")))?;
+    .map_err(failed("signals cannot be handled"))?;
     let ran = event_loop.run();
     if let Some(terminal) = terminal {
         terminal.restore();
     }
-    ran.map_err(no_loop)?;
-    if let Some(error) = failure
+    ran.map_err(failed("the event loop failed"))?;
+    let failure = failure
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
-        .take()
-    {
-        return Err(failed(error.to_string()));
-    }
-    match event_loop.handler_mut().output.take() {
-        None => Ok(exit.get()),
-        // Whoever reads us has had enough, as `head` has: there is nobody to tell.
-        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Failure),
-        Some(error) => Err(failed(format!(
-            "standard output cannot be written: {error}"
-        ))),
+        .take();
+    match failure {
+        Some(error) => Err(Stop(Exit::Failure, error.to_string())),
+        None => Ok(event_loop.handler().exit()),
     }
 }
 
-fn parse_url(text: &str) -> Result<Url, UrlError> {
+/// As [`Url`] reads it, with what people leave out in mind.
+fn parse_url(text: &str) -> Result<Url, String> {
     text.parse()
+        .map_err(|error| match (error, text.split_once("://")) {
+            (UrlError::Scheme, None) => format!("{error}: did you mean ws://{text}?"),
+            (UrlError::Scheme, Some(("http", rest))) => {
+                format!("{error}: did you mean ws://{rest}?")
+            }
+            (UrlError::Scheme, Some(("https", rest))) => {
+                format!("{error}: did you mean wss://{rest}?")
+            }
+            _ => error.to_string(),
+        })
 }
 
 fn parse_header(text: &str) -> Result<(String, String), &'static str> {
-    match text.split_once(':') {
-        Some((name, value)) if !name.is_empty() => {
-            Ok((name.trim().to_owned(), value.trim().to_owned()))
-        }
-        _ => Err("a header field is 'Name: value'"),
-    }
+    let (name, value) = text
+        .split_once(':')
+        .ok_or("a header field is 'Name: value'")?;
+    Ok((name.to_owned(), value.trim().to_owned()))
 }
 
-/// Either word of --close; which of them it is, is seen when both are there.
-fn parse_close_word(text: &str) -> Result<String, std::convert::Infallible> {
-    Ok(text.to_owned())
+/// Options that take one or two values would take the URL for the second.
+fn parse_close_word(word: &str) -> Result<String, &'static str> {
+    match word.starts_with("ws://") || word.starts_with("wss://") {
+        true => Err("this is taken for the reason: put the URL before --close"),
+        false => Ok(word.to_owned()),
+    }
 }

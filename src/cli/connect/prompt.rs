@@ -4,8 +4,10 @@
 //! meanwhile, so [`Terminal`] remembers how the terminal was, and puts it back.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
+#[cfg(unix)]
+use nix::sys::termios::Termios;
 use openline::net::OwnedMessage;
 use openline::proto::CloseCode;
 use rustyline::error::ReadlineError;
@@ -55,7 +57,7 @@ impl Prompt {
                 Err(ReadlineError::Eof | ReadlineError::Interrupted) => break,
                 Err(ReadlineError::Signal(_)) => continue,
                 Err(error) => {
-                    eprintln!("error: the prompt failed: {error}");
+                    say(&format!("! the prompt failed: {error}"));
                     break;
                 }
             };
@@ -68,7 +70,7 @@ impl Prompt {
                 Ok(Line::BinaryFile(path)) => match read_file(&path, plan.line_max) {
                     Ok(data) => OwnedMessage::Binary(data),
                     Err(error) => {
-                        println!("! {} cannot be sent: {error}", neutralise(&path));
+                        say(&format!("! {} cannot be sent: {error}", neutralise(&path)));
                         continue;
                     }
                 },
@@ -76,11 +78,11 @@ impl Prompt {
                 Ok(Line::Close(None)) => break,
                 Ok(Line::Close(close)) => return sender.send(OwnedMessage::Close(close)),
                 Ok(Line::Help) => {
-                    println!("{HELP}");
+                    say(HELP);
                     continue;
                 }
                 Err(error) => {
-                    println!("! {error}");
+                    say(&format!("! {error}"));
                     continue;
                 }
             };
@@ -89,6 +91,11 @@ impl Prompt {
         let (code, reason): &(CloseCode, String) = &plan.close;
         sender.send(OwnedMessage::Close(Some((*code, reason.clone()))))
     }
+}
+
+/// Answers the person at the prompt. A terminal that is gone needs no answer.
+fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 fn read_file(path: &str, max: u64) -> io::Result<Vec<u8>> {
@@ -104,7 +111,7 @@ fn read_file(path: &str, max: u64) -> io::Result<Vec<u8>> {
 
 /// The terminal as it was before the prompt.
 #[cfg(unix)]
-pub(super) struct Terminal(Option<nix::sys::termios::Termios>);
+pub(super) struct Terminal(Option<Termios>);
 
 #[cfg(unix)]
 impl Terminal {
@@ -114,8 +121,14 @@ impl Terminal {
 
     /// Puts the terminal back, and the cursor to the start of a line of its own.
     pub(super) fn restore(&self) {
-        use nix::sys::termios::{SetArg, tcsetattr};
+        use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 
+        let is_raw = |modes: Termios| !modes.local_flags.contains(LocalFlags::ICANON);
+        // The prompt stands there, and perhaps the half of a line.
+        if tcgetattr(io::stdin()).is_ok_and(is_raw) {
+            // A terminal that is gone has no cursor.
+            let _ = writeln!(io::stdout());
+        }
         if let Some(modes) = &self.0 {
             // A terminal that is gone needs no modes.
             let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, modes);

@@ -1,12 +1,10 @@
 //! The connection as the program handles it: messages in are shown, messages out are taken from
 //! the outbox as fast as the peer reads.
 
-use std::cell::Cell;
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use openline::net::{End, EndWhy, Handler, Message, OwnedMessage, Peer};
+use openline::net::{ConnectionId, End, EndWhy, Handler, Message, OwnedMessage, Peer};
 use openline::proto::{Close, CloseCode, Response, SendError};
 use serde_json::json;
 
@@ -19,24 +17,54 @@ use crate::cli::connect::verdict::{Exit, code_and_party, hint};
 /// bound, so that it takes whatever it is given.
 const QUEUED_MAX: usize = 256 << 10;
 
+/// Starts the input, once there is a connection to send it over.
+pub(super) type Start = Option<Box<dyn FnOnce(ConnectionId) -> io::Result<()>>>;
+
 /// The one connection of the program.
 pub(super) struct Session {
-    pub(super) url: String,
-    pub(super) display: Display,
-    pub(super) outbox: Arc<Outbox>,
-    /// Starts the input, once there is a connection to send it over.
-    pub(super) start: Option<Box<dyn FnOnce() -> io::Result<()>>>,
-    /// Where the caller finds how it ended.
-    pub(super) exit: Rc<Cell<Exit>>,
-    pub(super) subprotocol: Option<String>,
-    pub(super) reason: String,
-    pub(super) body: Vec<u8>,
-    pub(super) is_open: bool,
+    url: String,
+    display: Display,
+    outbox: Arc<Outbox>,
+    /// How it ended.
+    exit: Exit,
+    is_open: bool,
+    /// The pings asked for at the prompt that are not answered yet.
+    pings: u32,
+    subprotocol: Option<String>,
+    /// The start of the body of a refusal.
+    body: Vec<u8>,
+    /// The reason in the peer's Close frame.
+    reason: String,
     /// What standard output answered when it took no more.
-    pub(super) output: Option<io::Error>,
+    output: Option<io::Error>,
 }
 
 impl Session {
+    pub(super) fn new(url: String, display: Display, outbox: Arc<Outbox>) -> Self {
+        Self {
+            url,
+            display,
+            outbox,
+            exit: Exit::Failure,
+            is_open: false,
+            pings: 0,
+            subprotocol: None,
+            body: Vec::new(),
+            reason: String::new(),
+            output: None,
+        }
+    }
+
+    /// How it ended, once it has.
+    pub(super) fn exit(&self) -> Exit {
+        match &self.output {
+            // Whoever read our output has seen enough.
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Clean,
+            Some(_) => Exit::Failure,
+            None => self.exit,
+        }
+    }
+
     /// Looks at what writing came to. Without an output there is no point in going on.
     fn written(&mut self, peer: &mut Peer<'_>, written: io::Result<()>) {
         let Err(error) = written else {
@@ -56,7 +84,10 @@ impl Session {
                 None => return,
                 Some(OwnedMessage::Text(text)) => peer.send_text(&text),
                 Some(OwnedMessage::Binary(data)) => peer.send_binary(&data),
-                Some(OwnedMessage::Ping(payload)) => peer.ping(&payload),
+                Some(OwnedMessage::Ping(payload)) => {
+                    self.pings += u32::from(self.display.is_prompt());
+                    peer.ping(&payload)
+                }
                 Some(OwnedMessage::Close(Some((code, reason)))) => peer.close(code, &reason),
                 Some(_) => peer.close_without_code(),
             };
@@ -80,9 +111,9 @@ impl Session {
 }
 
 impl Handler for Session {
-    type Connection = ();
+    type Connection = Start;
 
-    fn response(&mut self, (): &mut (), response: &Response<'_>) {
+    fn response(&mut self, _: &mut Start, response: &Response<'_>) {
         let subprotocol = response.header_str("Sec-WebSocket-Protocol");
         self.subprotocol = subprotocol.map(str::to_owned);
         self.body = response.body().to_owned();
@@ -91,16 +122,14 @@ impl Handler for Session {
         }
     }
 
-    fn open(&mut self, (): &mut (), peer: &mut Peer<'_>) {
+    fn open(&mut self, start: &mut Start, peer: &mut Peer<'_>) {
         self.is_open = true;
         if self.output.is_some() {
             let _ = peer.close(CloseCode::GOING_AWAY, "");
             return;
         }
         self.display.opened(&self.url, self.subprotocol.as_deref());
-        if let Some(start) = self.start.take()
-            && let Err(error) = start()
-        {
+        if let Some(Err(error)) = start.take().map(|start| start(peer.id())) {
             self.display
                 .error(&format!("the input cannot be read: {error}"), None);
             let _ = peer.close(CloseCode::GOING_AWAY, "");
@@ -109,7 +138,7 @@ impl Handler for Session {
 
     fn message(
         &mut self,
-        (): &mut (),
+        _: &mut Start,
         peer: &mut Peer<'_>,
         message: Message<'_>,
     ) -> Result<(), SendError> {
@@ -121,37 +150,39 @@ impl Handler for Session {
         Ok(())
     }
 
-    fn ping(&mut self, (): &mut (), peer: &mut Peer<'_>, payload: &[u8]) {
-        let written = self.display.control("ping", payload);
+    fn ping(&mut self, _: &mut Start, peer: &mut Peer<'_>, payload: &[u8]) {
+        let written = self.display.control("ping", payload, false);
         self.written(peer, written);
     }
 
-    fn pong(&mut self, (): &mut (), peer: &mut Peer<'_>, payload: &[u8]) {
+    fn pong(&mut self, _: &mut Start, peer: &mut Peer<'_>, payload: &[u8]) {
         if payload == END_OF_INPUT {
             self.outbox.caught_up(peer.now());
         }
-        let written = self.display.control("pong", payload);
+        let is_wanted = self.pings > 0;
+        self.pings = self.pings.saturating_sub(1);
+        let written = self.display.control("pong", payload, is_wanted);
         self.written(peer, written);
     }
 
-    fn closing(&mut self, (): &mut (), _: &mut Peer<'_>, close: Option<Close<'_>>) {
+    fn closing(&mut self, _: &mut Start, _: &mut Peer<'_>, close: Option<Close<'_>>) {
         self.display.closing(close);
         self.reason = close.map_or("", |close| close.reason).to_owned();
         self.end_input();
     }
 
-    fn called(&mut self, (): &mut (), peer: &mut Peer<'_>) {
+    fn called(&mut self, _: &mut Start, peer: &mut Peer<'_>) {
         self.pump(peer);
     }
 
-    fn flushed(&mut self, (): &mut (), peer: &mut Peer<'_>) {
+    fn flushed(&mut self, _: &mut Start, peer: &mut Peer<'_>) {
         self.pump(peer);
     }
 
-    fn end(&mut self, _: Option<()>, end: &End) {
+    fn end(&mut self, _: Option<Start>, end: &End) {
         self.end_input();
         let exit = Exit::of(end, self.is_open);
-        self.exit.set(exit);
+        self.exit = exit;
         let (code, by) = code_and_party(end);
         if self.output.is_none() {
             let written = self.display.event(&json!({

@@ -5,13 +5,15 @@ use std::process::ExitCode;
 use openline::net::{End, EndWhy};
 use openline::proto::{CloseCode, ClosedWhy, HandshakeError, Party};
 
-/// The exit codes of `openline connect`, as its help lists them; 2 is clap's, for arguments.
+/// The exit codes of `openline connect`, as its help lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Closed cleanly.
     Clean = 0,
     /// An error of ours: input, output, what this build cannot do.
     Failure = 1,
+    /// An argument that cannot be; clap's code too.
+    Usage = 2,
     /// There was no connection, or it ended before the server answered.
     Connect = 3,
     /// The server refused the handshake.

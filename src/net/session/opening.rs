@@ -151,7 +151,7 @@ impl<H: Handler> Session<H> {
                 info!(
                     target: "openline",
                     connection = %self.id, peer = %self.address, role = ?Role::Server,
-                    path = path.map(tracing::field::debug),
+                    path = path.as_deref(),
                     subprotocol = acceptance.subprotocol.as_deref().map(tracing::field::debug),
                     "handshake accepted"
                 );

@@ -1,0 +1,76 @@
+//! What the program says about its arguments.
+
+use crate::support::{finish, openline, run, text};
+
+#[test]
+fn help_teaches() {
+    for (arguments, words) in [
+        (&["--help"][..], &["serve", "connect", "Usage"][..]),
+        (
+            &["serve", "--help"],
+            &["--origin", "Examples:", "SIGTERM", "[default: 25s]"],
+        ),
+        (
+            &["connect", "--help"],
+            &["Exit codes:", "Examples:", "--bearer", "OPENLINE_BEARER"],
+        ),
+    ] {
+        let output = run(arguments, b"");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        let help = text(&output.stdout);
+        for word in words {
+            assert!(help.contains(word), "{arguments:?} says nothing of {word}");
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_and_exits_with_2() {
+    let url = "ws://127.0.0.1:1/";
+    for (arguments, words) in [
+        (&["connect"][..], "URL"),
+        (
+            &["connect", "localhost:9001"],
+            "did you mean ws://localhost:9001?",
+        ),
+        (
+            &["connect", "https://localhost/"],
+            "did you mean wss://localhost/?",
+        ),
+        (&["connect", "ws://localhost/#top"], "%23"),
+        (&["connect", url, "--close", "1005"], "a close code is"),
+        (
+            &["connect", "--close", "4000", url],
+            "put the URL before --close",
+        ),
+        (&["connect", url, "--header", "novalue"], "Name: value"),
+        (
+            &["connect", url, "--header", "Upgrade: h2c"],
+            "--header Upgrade",
+        ),
+        (&["connect", url, "--subprotocol", "a b"], "--subprotocol"),
+        (&["connect", url, "--wait", "5"], "25s"),
+        (&["serve", "::1"], "brackets"),
+        (&["serve", "--origin", "https://*.example.com"], "without *"),
+        (&["serve", "--origin", "https://example.com/"], "no path"),
+        (&["serve", "--max-message", "1.5M"], "16M"),
+        (&["serve", "--subprotocol", "a,b"], "subprotocol"),
+    ] {
+        let output = run(arguments, b"");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let error = text(&output.stderr);
+        assert!(error.contains(words), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_secret_is_not_repeated() {
+    let mut command = openline(&["connect", "ws://127.0.0.1:1/", "-vvv"]);
+    command.env("OPENLINE_BEARER", "se cret");
+    let output = finish(command, b"");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!text(&output.stderr).contains("se cret"));
+    let mut command = openline(&["connect", "--help"]);
+    command.env("OPENLINE_BEARER", "hunter2");
+    assert!(!text(&finish(command, b"").stdout).contains("hunter2"));
+}
