@@ -4,7 +4,7 @@
 //! message's way: it only leaves its time behind. The deadlines of the two handshakes are fixed
 //! when they begin, and stand where those states do.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::proto::config::Config;
 
@@ -62,18 +62,20 @@ impl Timers {
     /// When [`due`](Self::due) is to be asked at the latest.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         let life = match (self.unanswered(), config.ping_interval) {
-            (Some(pinged), _) => Some(pinged + config.pong_timeout),
-            (None, Some(interval)) => Some(self.received + interval),
+            (Some(pinged), _) => pinged.checked_add(config.pong_timeout),
+            (None, Some(interval)) => self.received.checked_add(interval),
             (None, None) => None,
         };
-        let idle = config.idle_timeout.map(|timeout| self.idle_since + timeout);
+        let idle = config
+            .idle_timeout
+            .and_then(|timeout| self.idle_since.checked_add(timeout));
         [life, idle].into_iter().flatten().min()
     }
 
     /// What is due at `now`. A Ping is noted as sent.
     pub(crate) fn due(&mut self, now: Instant, config: &Config) -> Due {
         if let Some(timeout) = config.idle_timeout
-            && self.idle_since + timeout <= now
+            && has_passed(timeout, self.idle_since, now)
         {
             if !self.sent {
                 return Due::IdleTimeout;
@@ -84,8 +86,8 @@ impl Timers {
             self.idle_since = now;
         }
         match (self.unanswered(), config.ping_interval) {
-            (Some(pinged), _) if pinged + config.pong_timeout <= now => Due::PongTimeout,
-            (None, Some(interval)) if self.received + interval <= now => {
+            (Some(pinged), _) if has_passed(config.pong_timeout, pinged, now) => Due::PongTimeout,
+            (None, Some(interval)) if has_passed(interval, self.received, now) => {
                 self.pinged = Some(now);
                 Due::Ping
             }
@@ -97,6 +99,11 @@ impl Timers {
     fn unanswered(&self) -> Option<Instant> {
         self.pinged.filter(|pinged| *pinged > self.received)
     }
+}
+
+/// Whether `time` has passed; one too long for the clock never has.
+fn has_passed(time: Duration, since: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(since) >= time
 }
 
 #[cfg(test)]
@@ -150,6 +157,19 @@ mod tests {
         assert_eq!(timers.due(start + seconds(150), &config), Due::Nothing);
         assert_eq!(timers.deadline(&config), Some(start + seconds(250)));
         assert_eq!(timers.due(start + seconds(250), &config), Due::IdleTimeout);
+    }
+
+    #[test]
+    fn a_time_too_long_for_the_clock_never_passes() {
+        let start = Instant::now();
+        let config = Config {
+            ping_interval: Some(Duration::MAX),
+            idle_timeout: Some(Duration::MAX),
+            ..Config::default()
+        };
+        let mut timers = Timers::new(start);
+        assert_eq!(timers.deadline(&config), None);
+        assert_eq!(timers.due(start + seconds(1), &config), Due::Nothing);
     }
 
     fn seconds(n: u64) -> Duration {

@@ -32,7 +32,11 @@ pub(super) enum State {
     /// Messages pass both ways.
     Open,
     /// Our Close is sent; theirs is awaited until the deadline, and messages still come.
-    Closing { why: ClosedWhy, deadline: Instant },
+    Closing {
+        why: ClosedWhy,
+        /// `None` is beyond the clock.
+        deadline: Option<Instant>,
+    },
     /// The end, to be told.
     Ended(Closed),
     /// The end, told.
@@ -69,7 +73,7 @@ impl Connection {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             Ok(State::Open) => self.timers.deadline(&self.config),
-            Ok(State::Closing { deadline, .. }) => Some(deadline),
+            Ok(State::Closing { deadline, .. }) => deadline,
             Ok(State::Ended(_) | State::Over) | Err(_) => None,
         }
     }
@@ -99,7 +103,10 @@ impl Connection {
                     self.end(Party::Peer, now, ClosedWhy::PongTimeout);
                 }
             },
-            Ok(State::Closing { deadline, .. }) if deadline <= now => {
+            Ok(State::Closing {
+                deadline: Some(deadline),
+                ..
+            }) if deadline <= now => {
                 self.end(Party::Peer, now, ClosedWhy::CloseTimeout);
             }
             _ => {}
@@ -200,7 +207,7 @@ impl Connection {
             return Err(SendError::Closed);
         }
         self.queue_close(close, send)?;
-        let deadline = now + self.config.close_timeout;
+        let deadline = now.checked_add(self.config.close_timeout);
         self.state = Ok(State::Closing { why, deadline });
         Ok(())
     }
