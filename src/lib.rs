@@ -80,3 +80,8 @@
 #[cfg(feature = "net")]
 pub mod net;
 pub mod proto;
+
+/// The examples of the README are tested with those of the documentation.
+#[cfg(all(doctest, feature = "net"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
