@@ -66,8 +66,9 @@ class Test(unittest.IsolatedAsyncioTestCase):
         return process.returncode, log.decode()
 
     async def start(self, *command, pipes=asyncio.subprocess.PIPE):
+        quiet = asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=pipes or asyncio.subprocess.DEVNULL, stdout=pipes, stderr=pipes
+            *command, stdin=pipes or quiet, stdout=pipes or quiet, stderr=pipes or quiet
         )
 
         async def end():
