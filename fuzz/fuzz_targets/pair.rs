@@ -75,7 +75,10 @@ fn received(end: &End, said: &[Seen]) {
         if said.peek() == Some(&seen) {
             said.next();
         } else {
-            assert!(!matches!(seen, Seen::Text(_) | Seen::Binary(_)), "{seen:?} was not said");
+            assert!(
+                !matches!(seen, Seen::Text(_) | Seen::Binary(_)),
+                "{seen:?} was not said"
+            );
         }
     }
     assert_eq!(said.next(), None, "all that was said was received");

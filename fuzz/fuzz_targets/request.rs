@@ -20,7 +20,9 @@ enum Judged {
 }
 
 fuzz_target!(|input: &[u8]| {
-    let Some(input) = Input::new(input) else { return };
+    let Some(input) = Input::new(input) else {
+        return;
+    };
     let [whole, rest @ ..] = input.splits().map(|pieces| judge(&input, &pieces));
     for split in rest {
         assert_eq!(split, whole);
@@ -36,14 +38,20 @@ fn judge(input: &Input<'_>, pieces: &[&[u8]]) -> Judged {
     let (mut recv, mut send) = (RecvBuffer::new(), SendBuffer::new());
     let mut pieces = pieces.iter();
     let upgrade = loop {
-        let Some(piece) = pieces.next() else { return Judged::Unfinished };
+        let Some(piece) = pieces.next() else {
+            return Judged::Unfinished;
+        };
         recv.extend(piece);
         assert!(recv.capacity() <= 5 * input.bytes.len().max(64));
         match handshake.poll(&recv) {
             Ok(None) => {}
             Ok(Some(upgrade)) => break upgrade,
             Err(error) => {
-                assert_eq!(handshake.poll(&recv).err(), Some(error), "an error is final");
+                assert_eq!(
+                    handshake.poll(&recv).err(),
+                    Some(error),
+                    "an error is final"
+                );
                 return Judged::Refused(error);
             }
         }
@@ -55,7 +63,10 @@ fn judge(input: &Input<'_>, pieces: &[&[u8]]) -> Judged {
         assert!(extension.params().all(|param| !param.name.is_empty()));
     }
     assert!(request.headers().count() <= input.config.headers_max);
-    let acceptance = Acceptance { subprotocol, ..Acceptance::default() };
+    let acceptance = Acceptance {
+        subprotocol,
+        ..Acceptance::default()
+    };
     upgrade
         .accept(now, &mut recv, &acceptance, &mut send)
         .expect("a subprotocol that was offered may be chosen");
@@ -75,5 +86,8 @@ fn can_be_read(error: HandshakeError) {
     error.refusal().write(&mut response);
     recv.extend(response.pending());
     let answer = client.poll(&mut recv);
-    assert!(matches!(answer, Ok(Some(Answer::Refused(_)))), "{error:?}: {answer:?}");
+    assert!(
+        matches!(answer, Ok(Some(Answer::Refused(_)))),
+        "{error:?}: {answer:?}"
+    );
 }

@@ -20,7 +20,9 @@ enum Judged {
 }
 
 fuzz_target!(|input: &[u8]| {
-    let Some(input) = Input::new(input) else { return };
+    let Some(input) = Input::new(input) else {
+        return;
+    };
     let [whole, rest @ ..] = input.splits().map(|pieces| judge(&input, &pieces));
     for split in rest {
         assert_eq!(split, whole);

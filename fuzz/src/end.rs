@@ -88,7 +88,10 @@ impl End {
     /// Polls until there is no more to see.
     pub fn poll(&mut self) {
         loop {
-            let seen = match self.connection.poll(self.now, &mut self.recv, &mut self.send) {
+            let seen = match self
+                .connection
+                .poll(self.now, &mut self.recv, &mut self.send)
+            {
                 Ok(None) => {
                     assert_eq!(self.error, None, "an error is final");
                     break;
@@ -122,11 +125,19 @@ impl End {
         let listening = self.send.len() < config.send_queue_max && !self.connection.is_closed();
         if listening && self.error.is_none() {
             let held_max = config.message_size_max as usize + HEADER_SIZE_MAX + CONTROL_PAYLOAD_MAX;
-            assert!(self.recv.len() <= held_max, "{} bytes are held", self.recv.len());
+            assert!(
+                self.recv.len() <= held_max,
+                "{} bytes are held",
+                self.recv.len()
+            );
         }
         // What was held at once, and room for four reads.
         let held = self.read_max.max(64);
-        assert!(self.recv.capacity() <= 5 * held, "{} for {held}", self.recv.capacity());
+        assert!(
+            self.recv.capacity() <= 5 * held,
+            "{} for {held}",
+            self.recv.capacity()
+        );
     }
 }
 

@@ -29,6 +29,10 @@ impl<'a> Input<'a> {
     /// The bytes whole, cut in two, and one at a time.
     pub fn splits(&self) -> [Vec<&'a [u8]>; 3] {
         let (first, second) = self.bytes.split_at(self.cut);
-        [vec![self.bytes], vec![first, second], self.bytes.chunks(1).collect()]
+        [
+            vec![self.bytes],
+            vec![first, second],
+            self.bytes.chunks(1).collect(),
+        ]
     }
 }

@@ -26,13 +26,21 @@ impl Limits {
     /// The configuration with these limits.
     pub fn config(&self) -> Config {
         Config {
-            delivery: if self.chunks { Delivery::Chunks } else { Delivery::Whole },
+            delivery: if self.chunks {
+                Delivery::Chunks
+            } else {
+                Delivery::Whole
+            },
             frame_size_max: self.frame_size_max.into(),
             message_size_max: self.message_size_max.into(),
             fragments_max: self.fragments_max.into(),
             send_queue_max: usize::from(self.send_queue_max) + 1,
-            ping_interval: self.ping_seconds.map(|s| Duration::from_secs(u64::from(s) + 1)),
-            idle_timeout: self.idle_seconds.map(|s| Duration::from_secs(u64::from(s) + 1)),
+            ping_interval: self
+                .ping_seconds
+                .map(|s| Duration::from_secs(u64::from(s) + 1)),
+            idle_timeout: self
+                .idle_seconds
+                .map(|s| Duration::from_secs(u64::from(s) + 1)),
             ..Config::default()
         }
     }
@@ -73,7 +81,11 @@ impl Script {
     pub fn obeys_the_laws(&self, role: Role) {
         let now = Instant::now();
         let whole = self.play(role, now, &[]);
-        assert_eq!(self.play(role, now, &self.pieces), whole, "split as the script says");
+        assert_eq!(
+            self.play(role, now, &self.pieces),
+            whole,
+            "split as the script says"
+        );
         assert_eq!(self.play(role, now, &[1]), whole, "one byte at a time");
     }
 
