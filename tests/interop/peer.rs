@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut event_loop = EventLoop::new(answer, LoopConfig::default())?;
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", address] => {
-            event_loop.listen(address)?;
+            println!("listening on ws://{}/", event_loop.listen(address)?);
         }
         ["connect", url] => {
             event_loop.connect(ClientRequest::new(url.parse()?), ())?;

@@ -3,9 +3,8 @@
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
-const { createConnection, createServer } = require('node:net');
+const { createInterface } = require('node:readline');
 const { test } = require('node:test');
-const { setTimeout: sleep } = require('node:timers/promises');
 
 const OPENLINE = process.env.OPENLINE; // the program
 const PEER = process.env.OPENLINE_PEER; // the peer of peer.rs, for what the program does not do
@@ -26,16 +25,13 @@ async function serveFragments(t) {
 }
 
 async function server(t, program, words) {
-  const port = await freePort();
-  const child = start(t, program, [...words, `127.0.0.1:${port}`]);
+  const child = start(t, program, [...words, '127.0.0.1:0']);
   child.stdin.end();
-  for (let tries = 0; !(await accepts(port)); tries += 1) {
-    if (child.exitCode !== null || tries > 200) {
-      throw new Error(`no server: ${child.log}`);
-    }
-    await sleep(25);
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [, url] = /^listening on (ws:.*)$/.exec(line) ?? [];
+    if (url) return { url, child };
   }
-  return { url: `ws://127.0.0.1:${port}/`, child };
+  throw new Error(`no server: ${child.log}`);
 }
 
 // `openline connect` as a filter: `lines` in, what comes out, and the exit code.
@@ -66,27 +62,6 @@ function start(t, program, words) {
   child.stdin.on('error', () => {}); // it may end before it has read everything
   t.after(() => { child.kill('SIGKILL'); });
   return child;
-}
-
-async function freePort() {
-  const listener = createServer().listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const { port } = listener.address();
-  listener.close();
-  await once(listener, 'close');
-  return port;
-}
-
-async function accepts(port) {
-  const socket = createConnection(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }
 
 module.exports = { check, serve, serveFragments, connect, connectFragments };

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import socket
 import unittest
-from contextlib import closing
 
 OPENLINE = os.environ["OPENLINE"]  # the program
 PEER = os.environ["OPENLINE_PEER"]  # the peer of peer.rs, for what the program does not do
@@ -33,18 +31,12 @@ class Test(unittest.IsolatedAsyncioTestCase):
         return await self.server(PEER, "serve")
 
     async def server(self, *command):
-        port = free_port()
-        process = await self.start(*command, f"127.0.0.1:{port}", pipes=None)
-        for _ in range(400):
-            if process.returncode is not None:
-                break
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                return f"ws://127.0.0.1:{port}/", process
-            except OSError:
-                await asyncio.sleep(0.025)
-        self.fail(f"no server: {process.returncode}")
+        process = await self.start(*command, "127.0.0.1:0", stderr=None)
+        async for line in process.stdout:
+            words, _, url = line.decode().strip().rpartition(" ")
+            if words == "listening on":
+                return url, process
+        self.fail("no server")
 
     async def connect(self, lines, *options):
         """`openline connect` as a filter: the exit code, what came out, and the log.
@@ -65,10 +57,10 @@ class Test(unittest.IsolatedAsyncioTestCase):
         _, log = await process.communicate()
         return process.returncode, log.decode()
 
-    async def start(self, *command, pipes=asyncio.subprocess.PIPE):
-        quiet = asyncio.subprocess.DEVNULL
+    async def start(self, *command, stderr=asyncio.subprocess.PIPE):
+        pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=pipes or quiet, stdout=pipes or quiet, stderr=pipes or quiet
+            *command, stdin=pipe, stdout=pipe, stderr=stderr or asyncio.subprocess.DEVNULL
         )
 
         async def end():
@@ -78,9 +70,3 @@ class Test(unittest.IsolatedAsyncioTestCase):
 
         self.addAsyncCleanup(end)
         return process
-
-
-def free_port():
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
