@@ -71,7 +71,7 @@
 //!
 //! # Policies
 //!
-//! No `unsafe`, but for two calls, each argued where it stands: the choice of an instruction set
+//! No `unsafe`, but in two places, each argued where it stands: the choice of an instruction set
 //! in `mask.rs`, and the text that `buffer.rs` has checked already. No option relaxes the
 //! standard. Everything that a peer can make grow has a limit in [`proto::Config`].
 //!
