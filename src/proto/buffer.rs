@@ -295,6 +295,9 @@ impl RecvBuffer {
         self.message = 0..0;
         self.parsed = 0;
         self.filled = 0;
+        // What was checked went with its message: the next one may be another connection's.
+        self.text = Validator::new();
+        self.checked = 0;
     }
 
     #[cold]
@@ -564,6 +567,19 @@ mod tests {
         assert_eq!(absorbed(b"a", b"\xff", b"b"), None);
         assert_eq!(absorbed(b"", b"\xff", b"b"), None);
         assert_eq!(absorbed(b"", b"", b"").as_deref(), Some(""));
+    }
+
+    #[test]
+    fn what_was_checked_for_one_connection_says_nothing_of_the_next() {
+        let mut shared = RecvBuffer::new();
+        shared.extend(b"abc");
+        shared.absorb_text(3, None).unwrap();
+        let held = shared.take_held();
+        shared.extend(b"\xff\xff\xff");
+        assert!(shared.absorb_text(3, None).is_err());
+        shared.finish();
+        shared.put_held(&held);
+        assert_eq!(shared.finish_text(), Some("abc"));
     }
 
     #[test]
