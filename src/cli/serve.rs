@@ -3,12 +3,11 @@
 use std::error::Error;
 use std::fmt;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::ArgAction;
-use openline::net::{EventLoop, Handler, LoopConfig, Message, Peer};
+use openline::net::{Asking, Decision, EventLoop, Handler, LoopConfig, Message, Peer};
 use openline::proto::{Acceptance, Config, Refusal, Request, SendError, Status};
 use tracing::level_filters::LevelFilter;
 use tracing::warn;
@@ -218,11 +217,7 @@ struct Echo {
 impl Handler for Echo {
     type Connection = ();
 
-    fn request(
-        &mut self,
-        request: &Request<'_>,
-        _: SocketAddr,
-    ) -> Result<(Acceptance, ()), Refusal> {
+    fn request(&mut self, request: &Request<'_>, _: &Asking<'_>) -> Result<Decision<()>, Refusal> {
         let is_ours = |theirs| self.origins.iter().any(|origin| origin.is(theirs));
         // §10.2: a server that is meant for certain pages only refuses the others.
         if !self.origins.is_empty() && !request.origin().is_some_and(is_ours) {
@@ -234,7 +229,7 @@ impl Handler for Echo {
             subprotocol: self.subprotocols.iter().find(is_offered).cloned(),
             ..Acceptance::default()
         };
-        Ok((acceptance, ()))
+        Ok(Decision::Accept(acceptance, ()))
     }
 
     fn message(

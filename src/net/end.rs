@@ -41,6 +41,11 @@ pub enum EndWhy {
         /// The HTTP status.
         status: u16,
     },
+    /// An ordinary request was answered with this status, and that was all there was to do.
+    Page {
+        /// The HTTP status.
+        status: u16,
+    },
     /// The other end broke the rules of the opening handshake, or took too long over it.
     Handshake(HandshakeError),
     /// No address of the server could be connected to; this was the last one's error.
@@ -74,6 +79,7 @@ impl fmt::Display for EndWhy {
             Self::Refused { status } => {
                 write!(f, "the opening handshake was refused with status {status}")
             }
+            Self::Page { status } => write!(f, "a page was sent with status {status}"),
             Self::Handshake(error) => write!(f, "the opening handshake failed: {error}"),
             Self::Connect(error) => write!(f, "could not connect: {error}"),
             Self::Reset => f.write_str("the connection was reset"),

@@ -23,7 +23,7 @@ use crate::net::end::{End, EndWhy};
 use crate::net::handler::{Handler, Message};
 use crate::net::listener::{Accept, Listener};
 use crate::net::peer::{ConnectionId, Peer};
-use crate::net::remote::{Letter, Mailbox, Post, Remote, Undelivered};
+use crate::net::remote::{Content, Letter, Mailbox, Post, Remote, Undelivered};
 use crate::net::session::{Context, Flow, Readiness, Session, tell};
 use crate::net::timers::Timers;
 use crate::net::transport::Transport;
@@ -323,6 +323,7 @@ impl<H: Handler> EventLoop<H> {
             buffers: &mut self.buffers,
             config: &self.config,
             registry: self.poll.registry(),
+            mailbox: &self.mailbox,
             now: self.now,
         };
         match turn(session, &mut cx) {
@@ -373,18 +374,18 @@ impl<H: Handler> EventLoop<H> {
         let mut rest = letters.drain(..).peekable();
         while let Some(first) = rest.next() {
             let id = first.id;
-            let mut messages = vec![first.message];
+            let mut contents = vec![first.content];
             while let Some(letter) = rest.next_if(|letter| letter.id == id) {
-                messages.push(letter.message);
+                contents.push(letter.content);
             }
             let known = self.sessions.get(id.index as usize);
             if known.is_some_and(|session| session.id == id) {
                 self.visit(id.index, |session, cx| {
-                    session.deliver(messages.into_iter(), cx)
+                    session.deliver(contents.into_iter(), cx)
                 });
             } else {
-                for message in messages.into_iter().flatten() {
-                    self.handler.undelivered(id, message, Undelivered::Ended);
+                for content in contents {
+                    self.return_to_sender(Letter { id, content });
                 }
             }
         }
@@ -397,10 +398,15 @@ impl<H: Handler> EventLoop<H> {
 
     /// Tells of the letters that nobody will read.
     fn refuse_letters(&mut self) {
-        for Letter { id, message } in self.mailbox.take(Vec::new()).letters {
-            if let Some(message) = message {
-                self.handler.undelivered(id, message, Undelivered::Ended);
-            }
+        for letter in self.mailbox.take(Vec::new()).letters {
+            self.return_to_sender(letter);
+        }
+    }
+
+    fn return_to_sender(&mut self, letter: Letter) {
+        if let Content::Message(message) = letter.content {
+            self.handler
+                .undelivered(letter.id, message, Undelivered::Ended);
         }
     }
 

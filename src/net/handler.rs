@@ -1,11 +1,10 @@
 //! What a program brings: its answers to what happens on its connections.
 
-use std::net::SocketAddr;
-
+use crate::net::decision::{Asking, Decision};
 use crate::net::end::End;
 use crate::net::peer::{ConnectionId, Peer};
 use crate::net::remote::{OwnedMessage, Undelivered};
-use crate::proto::{Acceptance, Chunk, Close, Refusal, Request, Response, SendError, Status};
+use crate::proto::{Acceptance, Chunk, Close, Page, Refusal, Request, Response, SendError, Status};
 
 /// The program's side of an event loop: called for everything that happens, in the loop's thread.
 ///
@@ -22,8 +21,9 @@ pub trait Handler {
     type Connection;
 
     /// A client asks `request` of us as a server: whether it is accepted, and what is kept for
-    /// its connection. Nothing has been answered yet. The default is to refuse, with 404: so a
-    /// handler of clients need not write it.
+    /// its connection. Nothing has been answered yet, and it may be decided
+    /// [later](Asking::later). The default is to refuse, with 404: so a handler of clients need
+    /// not write it.
     ///
     /// # Errors
     ///
@@ -31,10 +31,18 @@ pub trait Handler {
     fn request(
         &mut self,
         request: &Request<'_>,
-        address: SocketAddr,
-    ) -> Result<(Acceptance, Self::Connection), Refusal> {
-        let _ = (request, address);
+        asking: &Asking<'_>,
+    ) -> Result<Decision<Self::Connection>, Refusal> {
+        let _ = (request, asking);
         Err(Refusal::new(Status::NOT_FOUND))
+    }
+
+    /// A client asks a page of us, by GET or HEAD, and not WebSocket: a health check, someone who
+    /// reads metrics, a person with a browser. The connection ends behind the answer. The default
+    /// is `None`: this server has no pages, and says with 426 what it has.
+    fn page(&mut self, request: &Request<'_>, asking: &Asking<'_>) -> Option<Page> {
+        let _ = (request, asking);
+        None
     }
 
     /// A server answered the request of ours: with 101, or with what it says instead.
@@ -127,9 +135,9 @@ where
     fn request(
         &mut self,
         _: &Request<'_>,
-        _: SocketAddr,
-    ) -> Result<(Acceptance, Self::Connection), Refusal> {
-        Ok((Acceptance::default(), ()))
+        _: &Asking<'_>,
+    ) -> Result<Decision<Self::Connection>, Refusal> {
+        Ok(Decision::Accept(Acceptance::default(), ()))
     }
 
     fn message(

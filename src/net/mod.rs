@@ -12,9 +12,8 @@
 //! of either role, in one thread; a [`Remote`] reaches the loop from other threads:
 //!
 //! ```no_run
-//! use openline::net::{EventLoop, Handler, LoopConfig, Message, Peer};
+//! use openline::net::{Asking, Decision, EventLoop, Handler, LoopConfig, Message, Peer};
 //! use openline::proto::{Acceptance, Refusal, Request, SendError};
-//! use std::net::SocketAddr;
 //!
 //! struct Counting;
 //!
@@ -24,9 +23,9 @@
 //!     fn request(
 //!         &mut self,
 //!         _: &Request<'_>,
-//!         _: SocketAddr,
-//!     ) -> Result<(Acceptance, u64), Refusal> {
-//!         Ok((Acceptance::default(), 0))
+//!         _: &Asking<'_>,
+//!     ) -> Result<Decision<u64>, Refusal> {
+//!         Ok(Decision::Accept(Acceptance::default(), 0))
 //!     }
 //!
 //!     fn message(
@@ -59,6 +58,7 @@
 mod buffers;
 mod config;
 mod connect;
+mod decision;
 mod end;
 mod event_loop;
 mod handler;
@@ -70,6 +70,7 @@ mod timers;
 mod transport;
 
 pub use config::LoopConfig;
+pub use decision::{Asking, Decision, Later, Ticket, TooLate};
 pub use end::{End, EndWhy};
 pub use event_loop::{EventLoop, serve};
 pub use handler::{Handler, Message};

@@ -44,7 +44,7 @@ impl Remote {
     ///
     /// When the mailbox is full, or the loop is gone.
     pub fn send(&self, id: ConnectionId, message: OwnedMessage) -> Result<(), RemoteError> {
-        self.post(id, Some(message))
+        self.post(id, Content::Message(message))
     }
 
     /// Has [`Handler::called`](crate::net::Handler::called) called for the connection `id`, in
@@ -55,15 +55,23 @@ impl Remote {
     ///
     /// As [`send`](Self::send).
     pub fn call(&self, id: ConnectionId) -> Result<(), RemoteError> {
-        self.post(id, None)
+        self.post(id, Content::Call)
     }
 
-    fn post(&self, id: ConnectionId, message: Option<OwnedMessage>) -> Result<(), RemoteError> {
+    fn post(&self, id: ConnectionId, content: Content) -> Result<(), RemoteError> {
         self.mailbox.put(|post| {
             if post.letters.len() >= self.mailbox.letters_max {
                 return Err(RemoteError::Full);
             }
-            post.letters.push(Letter { id, message });
+            post.letters.push(Letter { id, content });
+            Ok(())
+        })
+    }
+
+    /// Posts what is bounded otherwise, as decisions are by the connections that await them.
+    pub(super) fn post_always(&self, letter: Letter) -> Result<(), RemoteError> {
+        self.mailbox.put(|post| {
+            post.letters.push(letter);
             Ok(())
         })
     }
@@ -147,11 +155,20 @@ impl fmt::Display for Undelivered {
 
 impl Error for Undelivered {}
 
-/// A message and whom it is for; without one, a call.
+/// What comes from another thread, and whom it is for.
 #[derive(Debug)]
 pub(super) struct Letter {
     pub(super) id: ConnectionId,
-    pub(super) message: Option<OwnedMessage>,
+    pub(super) content: Content,
+}
+
+#[derive(Debug)]
+pub(super) enum Content {
+    Message(OwnedMessage),
+    /// For [`Handler::called`](crate::net::Handler::called).
+    Call,
+    /// A [`Ticket`](crate::net::Ticket) has decided.
+    Decided,
 }
 
 /// What waits for the loop.

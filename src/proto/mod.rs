@@ -28,8 +28,8 @@ pub use extension::{Extension, Param};
 pub use frame::{CONTROL_PAYLOAD_MAX, EncodedHeader, FrameHeader, HEADER_SIZE_MAX, Opcode, Role};
 pub use handshake::{
     AcceptError, Acceptance, Accepted, Answer, ClientHandshake, ClientRequest, Field,
-    HandshakeError, HeaderError, Headers, Refusal, Refused, Request, RequestError, Response,
-    ServerHandshake, Status, Upgrade,
+    HandshakeError, HeaderError, Headers, Incoming, Page, PageRequest, Refusal, Refused, Request,
+    RequestError, Response, ServerHandshake, Status, Upgrade,
 };
 pub use http::HeadError;
 pub use mask::MaskingKey;

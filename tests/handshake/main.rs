@@ -4,6 +4,7 @@
 
 mod client;
 mod hostile;
+mod pages;
 mod peers;
 mod server;
 mod splits;

@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use openline::net::{
-    ConnectionId, End, EndWhy, EventLoop, Handler, LoopConfig, Message, Peer, Remote,
+    Asking, ConnectionId, Decision, End, EndWhy, EventLoop, Handler, LoopConfig, Message, Peer,
+    Remote,
 };
 use openline::proto::{
     Acceptance, ClientRequest, CloseCode, Closed, ClosedWhy, Config, Delivery, Refusal, Request,
@@ -141,12 +142,8 @@ const CLIENTS: usize = 20;
 impl Handler for Both {
     type Connection = u32;
 
-    fn request(
-        &mut self,
-        _: &Request<'_>,
-        _: std::net::SocketAddr,
-    ) -> Result<(Acceptance, u32), Refusal> {
-        Ok((Acceptance::default(), 0))
+    fn request(&mut self, _: &Request<'_>, _: &Asking<'_>) -> Result<Decision<u32>, Refusal> {
+        Ok(Decision::Accept(Acceptance::default(), 0))
     }
 
     fn open(&mut self, left: &mut u32, peer: &mut Peer<'_>) {

@@ -7,8 +7,10 @@
 mod backpressure;
 mod client;
 mod closing;
+mod decision;
 mod echo;
 mod opening;
+mod pages;
 mod remote;
 mod shutdown;
 mod support;

@@ -8,15 +8,15 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use openline::net::{
-    ConnectionId, End, EventLoop, Handler, LoopConfig, Message, OwnedMessage, Peer, Remote,
-    Undelivered,
+    Asking, ConnectionId, Decision, End, EventLoop, Handler, LoopConfig, Message, OwnedMessage,
+    Peer, Remote, Undelivered,
 };
 use openline::proto::{
     Acceptance, Close, Config, Refusal, Request, Response, Role, SendError, Status,
 };
 
 /// How long any test may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a handler was told.
 #[derive(Debug, PartialEq)]
@@ -71,11 +71,7 @@ impl<A: Answer> Reporter<A> {
 impl<A: Answer> Handler for Reporter<A> {
     type Connection = ();
 
-    fn request(
-        &mut self,
-        request: &Request<'_>,
-        _: SocketAddr,
-    ) -> Result<(Acceptance, ()), Refusal> {
+    fn request(&mut self, request: &Request<'_>, _: &Asking<'_>) -> Result<Decision<()>, Refusal> {
         match request.path() {
             "/forbidden" => Err(Refusal::new(Status::FORBIDDEN).with_text("not you\n")),
             "/wrong" => {
@@ -84,9 +80,9 @@ impl<A: Answer> Handler for Reporter<A> {
                     subprotocol,
                     ..Acceptance::default()
                 };
-                Ok((acceptance, ()))
+                Ok(Decision::Accept(acceptance, ()))
             }
-            _ => Ok((Acceptance::default(), ())),
+            _ => Ok(Decision::Accept(Acceptance::default(), ())),
         }
     }
 
@@ -164,11 +160,20 @@ impl Server {
         answer: A,
         prepare: impl FnOnce(&mut EventLoop<Reporter<A>>) + Send + 'static,
     ) -> Self {
+        Self::run(config, |seen| Reporter { seen, answer }, prepare)
+    }
+
+    /// With any handler, which tells what it wants to have seen.
+    pub(crate) fn run<H: Handler>(
+        config: LoopConfig,
+        handler: impl FnOnce(Sender<Seen>) -> H + Send + 'static,
+        prepare: impl FnOnce(&mut EventLoop<H>) + Send + 'static,
+    ) -> Self {
         let (seen, receiver) = channel();
         let (ready, when_ready) = channel();
         let (done, when_done) = channel();
         let thread = thread::spawn(move || {
-            let mut server = EventLoop::new(Reporter { seen, answer }, config).unwrap();
+            let mut server = EventLoop::new(handler(seen), config).unwrap();
             let address = server.listen("127.0.0.1:0").unwrap();
             prepare(&mut server);
             ready.send((address, server.remote())).unwrap();

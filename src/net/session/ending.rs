@@ -12,7 +12,7 @@ use std::io;
 use std::mem;
 use std::time::Instant;
 
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::net::config::LoopConfig;
 use crate::net::end::{End, EndWhy};
@@ -73,7 +73,10 @@ impl<H: Handler> Session<H> {
             State::Open(_, data) => (true, Some(data)),
             State::Connecting(connecting) => (false, Some(connecting.data)),
             State::Requested(requested) => (false, Some(requested.data)),
-            State::Accepted { .. } | State::Handshaking(_) | State::Lingering(_) => (false, None),
+            State::Accepted { .. }
+            | State::Handshaking(_)
+            | State::Deciding(_)
+            | State::Lingering(_) => (false, None),
         };
         let end = End {
             id: self.id,
@@ -127,6 +130,12 @@ pub(in crate::net) fn tell(end: &End, opened: bool) {
         EndWhy::Protocol(error) => (Some(crate::proto::Party::Us), Some(error.close_code())),
         _ => (None, None),
     };
+    // Health checks come by the second.
+    if let EndWhy::Page { status } = end.why {
+        let (id, peer) = (end.id, end.address);
+        debug!(target: "openline", connection = %id, %peer, status, "page sent");
+        return;
+    }
     info!(
         target: "openline",
         connection = %end.id,
@@ -153,10 +162,12 @@ fn next(role: Role, why: &EndWhy) -> Next {
         },
         // §7.1.7: a client that fails the connection need not wait.
         EndWhy::Protocol(_) => Next::HalfClose,
-        EndWhy::Refused { .. } | EndWhy::Handshake(_) | EndWhy::Shutdown => match role {
-            Role::Server => Next::HalfClose,
-            Role::Client => Next::Close,
-        },
+        EndWhy::Refused { .. } | EndWhy::Page { .. } | EndWhy::Handshake(_) | EndWhy::Shutdown => {
+            match role {
+                Role::Server => Next::HalfClose,
+                Role::Client => Next::Close,
+            }
+        }
         EndWhy::Connect(_) | EndWhy::Reset | EndWhy::Io(_) | EndWhy::Abandoned => Next::Close,
     }
 }

@@ -1,7 +1,7 @@
 //! One connection in a loop, from its socket's first byte to the last.
 //!
 //! ```text
-//!   server:  Accepted -> Handshaking --+
+//!   server:  Accepted -> Handshaking ---+  (-> Deciding, if that takes another thread)
 //!                                      +--> Open --> Lingering
 //!   client:  Connecting -> Requested --+               ^
 //!                |             |                       |  every failure
@@ -17,6 +17,7 @@ mod opening;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use mio::{Registry, Token};
@@ -28,7 +29,7 @@ use crate::net::connect::Connecting;
 use crate::net::end::EndWhy;
 use crate::net::handler::{Handler, Message};
 use crate::net::peer::{ConnectionId, Peer};
-use crate::net::remote::{OwnedMessage, Undelivered};
+use crate::net::remote::{Content, Mailbox, OwnedMessage, Undelivered};
 use crate::net::transport::{SHORT_READ_DRAINS, Transport};
 use crate::proto::{
     Close, CloseCode, Connection, Event, HandshakeError, Refusal, Role, SendError, ServerHandshake,
@@ -36,7 +37,7 @@ use crate::proto::{
 };
 
 use ending::Linger;
-use opening::Requested;
+use opening::{Deciding, Requested};
 
 pub(super) use ending::tell;
 
@@ -76,6 +77,8 @@ enum State<C> {
     Accepted { since: Instant },
     /// A server that receives the request.
     Handshaking(Box<ServerHandshake>),
+    /// A server whose handler decides about the request later.
+    Deciding(Box<Deciding<C>>),
     /// Messages pass.
     Open(Connection, C),
     /// The end was told; the transport is taken down.
@@ -88,6 +91,7 @@ pub(super) struct Context<'a, H> {
     pub(super) buffers: &'a mut Buffers,
     pub(super) config: &'a LoopConfig,
     pub(super) registry: &'a Registry,
+    pub(super) mailbox: &'a Arc<Mailbox>,
     pub(super) now: Instant,
 }
 
@@ -119,6 +123,8 @@ enum Step {
     More,
     /// Enough is queued: no more is parsed until that is written.
     Full,
+    /// A decision is awaited: no more is read until it is made.
+    Wait,
 }
 
 impl<H: Handler> Session<H> {
@@ -181,6 +187,7 @@ impl<H: Handler> Session<H> {
             State::Requested(requested) => requested.handshake.poll_timeout(),
             State::Accepted { since } => since.checked_add(config.protocol.handshake_timeout),
             State::Handshaking(handshake) => handshake.poll_timeout(),
+            State::Deciding(deciding) => deciding.upgrade.poll_timeout(),
             State::Lingering(linger) => Some(linger.deadline),
         }
     }
@@ -219,26 +226,30 @@ impl<H: Handler> Session<H> {
                 State::Accepted { .. } | State::Handshaking(_) => {
                     session.fail_handshake(HandshakeError::TimedOut, cx);
                 }
+                State::Deciding(_) => session.fail_handshake(HandshakeError::Undecided, cx),
                 State::Lingering(_) => session.give_up(),
             }
             true
         })
     }
 
-    /// Messages from other threads, and their calls.
+    /// What other threads have to say.
     pub(super) fn deliver(
         &mut self,
-        messages: impl Iterator<Item = Option<OwnedMessage>>,
+        contents: impl Iterator<Item = Content>,
         cx: &mut Context<'_, H>,
     ) -> Flow {
         self.work(cx, |session, cx| {
-            for message in messages {
-                let Some(message) = message else {
-                    session.call(cx);
-                    continue;
-                };
-                if let Err(why) = session.deliver_one(&message, cx) {
-                    cx.handler.undelivered(session.id, message, why);
+            for content in contents {
+                match content {
+                    Content::Message(message) => {
+                        if let Err(why) = session.deliver_one(&message, cx) {
+                            cx.handler.undelivered(session.id, message, why);
+                        }
+                    }
+                    Content::Call => session.call(cx),
+                    // That there is something to take up is all it says.
+                    Content::Decided => {}
                 }
             }
             true
@@ -257,7 +268,7 @@ impl<H: Handler> Session<H> {
                     // If it is closing already, so much the better.
                     let _ = connection.close(cx.now, Some(close), &mut cx.buffers.send);
                 }
-                State::Handshaking(_) => {
+                State::Handshaking(_) | State::Deciding(_) => {
                     Refusal::new(Status::SERVICE_UNAVAILABLE).write(&mut cx.buffers.send);
                     session.finish(EndWhy::Shutdown, cx);
                 }
@@ -311,12 +322,16 @@ impl<H: Handler> Session<H> {
         loop {
             if changed || self.eof || !cx.buffers.recv.is_empty() {
                 changed = false;
-                if matches!(self.consume(cx), Step::Full) {
-                    if !self.flush(cx)? {
-                        break;
+                match self.consume(cx) {
+                    Step::Full => {
+                        if !self.flush(cx)? {
+                            break;
+                        }
+                        changed = true;
+                        continue;
                     }
-                    changed = true;
-                    continue;
+                    Step::Wait => break,
+                    Step::Next | Step::More => {}
                 }
             }
             if !self.readable || reads == READS_MAX {
@@ -406,6 +421,7 @@ impl<H: Handler> Session<H> {
                     Step::Next
                 }
                 State::Handshaking(_) => self.answer(cx),
+                State::Deciding(_) => self.await_decision(cx),
                 State::Requested(_) => self.hear(cx),
                 State::Connecting(_) => Step::More,
                 State::Lingering(linger) => {

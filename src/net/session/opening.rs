@@ -2,22 +2,32 @@
 
 use std::io;
 use std::mem;
+use std::sync::Arc;
 
-use tracing::{Level, enabled, error, info};
+use tracing::{Level, debug, enabled, error, info};
 
 use crate::net::connect::Connecting;
+use crate::net::decision::{Asking, Decided, Decision, Later};
 use crate::net::end::EndWhy;
 use crate::net::handler::Handler;
 use crate::net::peer::Peer;
+use crate::net::remote::Mailbox;
 use crate::net::session::{Context, Session, State, Step};
 use crate::proto::{
-    Answer, ClientHandshake, Connection, HandshakeError, Refusal, Role, Status, Upgrade,
+    Answer, ClientHandshake, Connection, HandshakeError, Incoming, PageRequest, Refusal, Role,
+    Status, Upgrade,
 };
 
 /// A client that waits for the server's answer.
 pub(super) struct Requested<C> {
     pub(super) handshake: ClientHandshake,
     pub(super) data: C,
+}
+
+/// A server whose handler decides later.
+pub(super) struct Deciding<C> {
+    pub(super) upgrade: Upgrade,
+    later: Later<C>,
 }
 
 impl<H: Handler> Session<H> {
@@ -123,10 +133,11 @@ impl<H: Handler> Session<H> {
         let State::Handshaking(handshake) = &mut self.state else {
             return Step::Next;
         };
-        match handshake.poll(&cx.buffers.recv) {
+        match handshake.poll_incoming(&cx.buffers.recv) {
             Ok(None) if !self.eof => return Step::More,
             Ok(None) => self.fail_handshake(HandshakeError::EndOfFile, cx),
-            Ok(Some(upgrade)) => self.decide(upgrade, cx),
+            Ok(Some(Incoming::Upgrade(upgrade))) => self.decide(upgrade, cx),
+            Ok(Some(Incoming::Page(page))) => self.show(page, cx),
             Err(error) => self.fail_handshake(error, cx),
         }
         Step::Next
@@ -134,11 +145,43 @@ impl<H: Handler> Session<H> {
 
     /// Has the handler decide on a request that is legal.
     fn decide(&mut self, upgrade: Upgrade, cx: &mut Context<'_, H>) {
+        let asking = self.asking(cx.mailbox);
+        let request = upgrade.request(&cx.buffers.recv);
+        let decided = match cx.handler.request(&request, &asking) {
+            Ok(Decision::Accept(acceptance, data)) => Ok((acceptance, data)),
+            Ok(Decision::Later(later)) => {
+                debug!(target: "openline", connection = %self.id, "the decision is awaited");
+                self.state = State::Deciding(Box::new(Deciding { upgrade, later }));
+                return;
+            }
+            Err(refusal) => Err(refusal),
+        };
+        self.obey(upgrade, decided, cx);
+    }
+
+    /// Sees whether the decision that was put off has been made.
+    pub(super) fn await_decision(&mut self, cx: &mut Context<'_, H>) -> Step {
+        let State::Deciding(deciding) = &self.state else {
+            return Step::Next;
+        };
+        let Some(decided) = deciding.later.take() else {
+            return Step::Wait;
+        };
+        let since = cx.now;
+        if let State::Deciding(deciding) = mem::replace(&mut self.state, State::Accepted { since })
+        {
+            self.obey(deciding.upgrade, decided, cx);
+        }
+        Step::Next
+    }
+
+    /// Answers a request as it was decided.
+    fn obey(&mut self, upgrade: Upgrade, decided: Decided<H::Connection>, cx: &mut Context<'_, H>) {
         let (recv, send) = (&mut cx.buffers.recv, &mut cx.buffers.send);
-        let request = upgrade.request(recv);
         // Not the query, which may be a secret.
-        let path = enabled!(target: "openline", Level::INFO).then(|| request.path().to_owned());
-        let (acceptance, data) = match cx.handler.request(&request, self.address) {
+        let path = enabled!(target: "openline", Level::INFO)
+            .then(|| upgrade.request(recv).path().to_owned());
+        let (acceptance, data) = match decided {
             Ok(accepted) => accepted,
             Err(refusal) => {
                 let status = refusal.status.number();
@@ -164,6 +207,30 @@ impl<H: Handler> Session<H> {
                 error.into_upgrade().refuse(&refusal, send);
                 self.finish(EndWhy::Refused { status }, cx);
             }
+        }
+    }
+
+    /// Has the handler answer a request that is none for WebSocket, if it answers any.
+    fn show(&mut self, page_request: PageRequest, cx: &mut Context<'_, H>) {
+        let asking = self.asking(cx.mailbox);
+        let request = page_request.request(&cx.buffers.recv);
+        let send = &mut cx.buffers.send;
+        let why = match cx.handler.page(&request, &asking) {
+            Some(page) => {
+                let status = page.status.number();
+                page_request.answer(&page, send);
+                EndWhy::Page { status }
+            }
+            None => EndWhy::Handshake(page_request.refuse(send)),
+        };
+        self.finish(why, cx);
+    }
+
+    fn asking<'a>(&self, mailbox: &'a Arc<Mailbox>) -> Asking<'a> {
+        Asking {
+            id: self.id,
+            address: self.address,
+            mailbox,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The opening handshake ([RFC 6455 §4]): an HTTP request, an answer, and then WebSocket.
 //!
-//! A server polls a [`ServerHandshake`] until it gives an [`Upgrade`], which accepts or refuses.
+//! A server polls a [`ServerHandshake`] until it gives an [`Upgrade`], which accepts or refuses;
+//! one that serves pages beside WebSocket polls for [`Incoming`].
 //! A client polls a [`ClientHandshake`] until it gives an [`Answer`]. Both leave the bytes in
 //! the receive buffer, and those behind the handshake are the connection's first.
 //!
@@ -11,6 +12,7 @@ mod client;
 mod client_request;
 mod error;
 mod headers;
+mod page;
 mod refusal;
 mod request;
 mod response;
@@ -22,10 +24,11 @@ pub use client::{Accepted, Answer, ClientHandshake, Refused};
 pub use client_request::{ClientRequest, RequestError};
 pub use error::{Field, HandshakeError};
 pub use headers::{HeaderError, Headers};
+pub use page::{Page, PageRequest};
 pub use refusal::{Refusal, Status};
 pub use request::Request;
 pub use response::Response;
-pub use server::{AcceptError, Acceptance, ServerHandshake, Upgrade};
+pub use server::{AcceptError, Acceptance, Incoming, ServerHandshake, Upgrade};
 
 use crate::proto::config::Config;
 use crate::proto::http::{Fields, elements};

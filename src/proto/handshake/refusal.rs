@@ -14,6 +14,8 @@ use crate::proto::handshake::headers::{Headers, write_field};
 pub struct Status(u16);
 
 impl Status {
+    /// 200: here is what was asked for.
+    pub const OK: Self = Self(200);
     /// 302: the resource is elsewhere, as the field Location says.
     pub const FOUND: Self = Self(302);
     /// 307: as 302; the method stays.
@@ -43,7 +45,7 @@ impl Status {
     /// 505: another version of HTTP is needed.
     pub const VERSION_NOT_SUPPORTED: Self = Self(505);
 
-    /// The status of this number, if it may refuse a handshake.
+    /// The status of this number, if it may end a request.
     #[must_use]
     pub const fn new(number: u16) -> Option<Self> {
         match number {
@@ -62,6 +64,7 @@ impl Status {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self.0 {
+            200 => "OK",
             302 => "Found",
             307 => "Temporary Redirect",
             400 => "Bad Request",
@@ -132,29 +135,38 @@ impl Refusal {
 
     /// Appends the response to `send`. The connection is to be closed when that is sent.
     pub fn write(&self, send: &mut SendBuffer) {
-        let Status(number) = self.status;
-        send.extend(format!("HTTP/1.1 {number} {}\r\n", self.status.reason()).as_bytes());
-        if self.status == Status::UPGRADE_REQUIRED {
-            // RFC 9110 §15.5.22 and §7.8: a 426 has an Upgrade field, and Connection names it.
-            write_field(send, Field::Connection.name(), "close, Upgrade");
-            write_field(send, Field::Upgrade.name(), "websocket");
-            // §4.2.2, step 4: and the versions that the server is capable of.
-            write_field(send, Field::Version.name(), "13");
-        } else {
-            write_field(send, Field::Connection.name(), "close");
-        }
-        let body = match self.status.has_body() {
-            true => {
-                let len = self.body.len().to_string();
-                write_field(send, Field::ContentLength.name(), len);
-                self.body.as_slice()
-            }
-            false => &[],
-        };
-        self.headers.write(send);
-        send.extend(b"\r\n");
+        write_answer(self.status, &self.headers, &self.body, false, send);
+    }
+}
+
+/// Appends a response that is the last on its connection.
+pub(super) fn write_answer(
+    status: Status,
+    headers: &Headers,
+    body: &[u8],
+    to_head: bool,
+    send: &mut SendBuffer,
+) {
+    let Status(number) = status;
+    send.extend(format!("HTTP/1.1 {number} {}\r\n", status.reason()).as_bytes());
+    if status == Status::UPGRADE_REQUIRED {
+        // RFC 9110 §15.5.22 and §7.8: a 426 has an Upgrade field, and Connection names it.
+        write_field(send, Field::Connection.name(), "close, Upgrade");
+        write_field(send, Field::Upgrade.name(), "websocket");
+        // §4.2.2, step 4: and the versions that the server is capable of.
+        write_field(send, Field::Version.name(), "13");
+    } else {
+        write_field(send, Field::Connection.name(), "close");
+    }
+    if status.has_body() {
+        write_field(send, Field::ContentLength.name(), body.len().to_string());
+    }
+    headers.write(send);
+    send.extend(b"\r\n");
+    // RFC 9110 §9.3.2: HEAD is told the length of what it does not get.
+    if status.has_body() && !to_head {
         send.extend(body);
     }
 }
 
-const CONTENT_TYPE: &str = "Content-Type";
+pub(super) const CONTENT_TYPE: &str = "Content-Type";

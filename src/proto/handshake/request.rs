@@ -1,6 +1,7 @@
 //! A client's request as a server sees it ([RFC 6455 §4.2.1]).
 //!
-//! A [`Request`] obeys every rule of the section: what its methods return is legal.
+//! A [`Request`] obeys every rule of the section, or, if it is an ordinary one, those that are
+//! not about WebSocket: what its methods return is legal.
 //!
 //! [RFC 6455 §4.2.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1
 
@@ -10,7 +11,7 @@ use crate::proto::extension::{Extension, extensions};
 use crate::proto::handshake::error::Field;
 use crate::proto::http::{Fields, Head, RequestLine, elements};
 
-/// A legal request for WebSocket, borrowed from the receive buffer.
+/// A legal request, for WebSocket or for a page, borrowed from the receive buffer.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     line: &'a RequestLine,
@@ -26,6 +27,12 @@ impl<'a> Request<'a> {
             bytes,
             fields: head.fields(bytes),
         }
+    }
+
+    /// The method: GET, or HEAD where a page is asked for.
+    #[must_use]
+    pub fn method(&self) -> &'a str {
+        self.line.method.of_str(self.bytes)
     }
 
     /// The target as it stands in the request line: visible ASCII, most often a path and query,

@@ -19,6 +19,7 @@ use crate::proto::extension::extensions;
 use crate::proto::frame::Role;
 use crate::proto::handshake::error::{Field, HandshakeError};
 use crate::proto::handshake::headers::{Headers, write_field};
+use crate::proto::handshake::page::{PageRequest, is_for_websocket, is_get};
 use crate::proto::handshake::refusal::Refusal;
 use crate::proto::handshake::request::{Request, split_target, subprotocols};
 use crate::proto::handshake::{deadline, exactly_once, lists, once};
@@ -50,9 +51,25 @@ impl ServerHandshake {
     ///
     /// # Errors
     ///
-    /// What the client did wrong. It is final, and a server answers with its
-    /// [refusal](HandshakeError::refusal).
+    /// What the client did wrong, if only that it asks for a page and not for WebSocket. It is
+    /// final, and a server answers with its [refusal](HandshakeError::refusal).
     pub fn poll(&mut self, recv: &RecvBuffer) -> Result<Option<Upgrade>, HandshakeError> {
+        match self.poll_incoming(recv)? {
+            None => Ok(None),
+            Some(Incoming::Upgrade(upgrade)) => Ok(Some(upgrade)),
+            Some(Incoming::Page(page)) => {
+                self.state = Err(page.lack());
+                Err(page.lack())
+            }
+        }
+    }
+
+    /// As [`poll`](Self::poll), for a server that answers ordinary requests too.
+    ///
+    /// # Errors
+    ///
+    /// What the client did wrong, finally.
+    pub fn poll_incoming(&mut self, recv: &RecvBuffer) -> Result<Option<Incoming>, HandshakeError> {
         let Some(scanner) = self.state.as_mut().map_err(|error| *error)? else {
             return Ok(None);
         };
@@ -60,11 +77,14 @@ impl ServerHandshake {
             Ok(None) => Ok(None),
             Ok(Some((head, key))) => {
                 self.state = Ok(None);
-                Ok(Some(Upgrade {
-                    head,
-                    key,
-                    config: Arc::clone(&self.config),
-                    deadline: self.deadline,
+                Ok(Some(match key {
+                    Some(key) => Incoming::Upgrade(Upgrade {
+                        head,
+                        key,
+                        config: Arc::clone(&self.config),
+                        deadline: self.deadline,
+                    }),
+                    None => Incoming::Page(PageRequest::new(head, recv.unparsed())),
                 }))
             }
             Err(error) => {
@@ -94,6 +114,15 @@ impl ServerHandshake {
         }
         self.state.as_ref().map(|_| ()).map_err(|error| *error)
     }
+}
+
+/// A legal request that waits for its answer.
+#[derive(Debug)]
+pub enum Incoming {
+    /// It asks for WebSocket.
+    Upgrade(Upgrade),
+    /// It asks for a page: GET or HEAD, and no body.
+    Page(PageRequest),
 }
 
 /// A legal request for WebSocket that waits for its answer.
@@ -226,12 +255,15 @@ impl fmt::Display for AcceptError {
 
 impl Error for AcceptError {}
 
+/// A request that obeys every rule; without a key, it asks for a page.
+type Judged = (Head<RequestLine>, Option<Key>);
+
 /// Reads the request at the front of `bytes`, if it is whole.
 fn read(
     scanner: &mut HeadScanner,
     bytes: &[u8],
     config: &Config,
-) -> Result<Option<(Head<RequestLine>, Key)>, HandshakeError> {
+) -> Result<Option<Judged>, HandshakeError> {
     let size = scanner.scan(bytes, config.handshake_size_max, config.headers_max)?;
     let Some(size) = size else {
         return Ok(None);
@@ -243,9 +275,16 @@ fn read(
 }
 
 /// Tests the request against §4.2.1, in the order that gives the client the most telling answer.
-fn judge(line: &RequestLine, fields: Fields<'_>, bytes: &[u8]) -> Result<Key, HandshakeError> {
-    // Item 1: a GET request, whose version was seen to by the parser.
-    if line.method.of_bytes(bytes) != b"GET" {
+/// `None`: it does not ask for WebSocket, and obeys what is asked of any request.
+fn judge(
+    line: &RequestLine,
+    fields: Fields<'_>,
+    bytes: &[u8],
+) -> Result<Option<Key>, HandshakeError> {
+    // Item 1: a GET request, whose version was seen to by the parser. Who wants but a page may
+    // ask for its head alone.
+    let is_for_page = !is_for_websocket(fields);
+    if !(is_get(line, bytes) || is_for_page && line.method.of_bytes(bytes) == b"HEAD") {
         return Err(HandshakeError::Method);
     }
     let (authority, resource) = split_target(line.target.of_str(bytes));
@@ -262,6 +301,10 @@ fn judge(line: &RequestLine, fields: Fields<'_>, bytes: &[u8]) -> Result<Key, Ha
     if !lengths.all(|length| length == b"0") || fields.first("Transfer-Encoding").is_some() {
         return Err(HandshakeError::Body);
     }
+    if is_for_page {
+        judge_origin(fields)?;
+        return Ok(None);
+    }
     // Items 3 and 4: lists that have these words, in any case.
     lists(fields, Field::Upgrade, b"websocket")?;
     lists(fields, Field::Connection, b"upgrade")?;
@@ -272,16 +315,22 @@ fn judge(line: &RequestLine, fields: Fields<'_>, bytes: &[u8]) -> Result<Key, Ha
     // Item 5.
     let key = exactly_once(fields, Field::Key)?;
     let key = Key::parse(key).ok_or(HandshakeError::Invalid(Field::Key))?;
-    // Item 7. Who decides by the origin must not find it ambiguous, or missing when it is not.
-    if let Some(origin) = once(fields, Field::Origin)? {
-        let is_visible = |byte: &u8| matches!(byte, b' '..=b'~');
-        if origin.is_empty() || !origin.iter().all(is_visible) {
-            return Err(HandshakeError::Invalid(Field::Origin));
-        }
-    }
+    judge_origin(fields)?;
     judge_subprotocols(fields)?;
     judge_extensions(fields)?;
-    Ok(key)
+    Ok(Some(key))
+}
+
+/// Item 7. Who decides by the origin must not find it ambiguous, or missing when it is not.
+fn judge_origin(fields: Fields<'_>) -> Result<(), HandshakeError> {
+    let Some(origin) = once(fields, Field::Origin)? else {
+        return Ok(());
+    };
+    let is_visible = |byte: &u8| matches!(byte, b' '..=b'~');
+    match !origin.is_empty() && origin.iter().all(is_visible) {
+        true => Ok(()),
+        false => Err(HandshakeError::Invalid(Field::Origin)),
+    }
 }
 
 /// Item 8, and §4.1, item 10: tokens that are all different.
