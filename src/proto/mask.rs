@@ -36,9 +36,9 @@ impl MaskingKey {
     #[inline]
     pub fn apply(self, payload: &mut [u8]) {
         #[cfg(target_arch = "x86_64")]
-        if payload.len() >= WIDEST_MIN && std::is_x86_feature_detected!("avx512f") {
+        if payload.len() >= LINES_MIN && std::is_x86_feature_detected!("avx512f") {
             // SAFETY: the processor has just been seen to have AVX-512, the one thing that
-            // `apply_avx512` asks for; its body is the safe `apply_words`.
+            // `apply_avx512` asks for; its body is the safe `apply_lines`.
             #[allow(unsafe_code)]
             unsafe {
                 apply_avx512(self, payload);
@@ -87,26 +87,52 @@ impl MaskingKey {
 #[cfg(target_arch = "x86_64")]
 const WIDE_MIN: usize = 128;
 
-/// The same for the widest. Copies, which wait for memory rather than for arithmetic, do without.
+/// From here on it pays to begin with a line of the cache, and to use the widest instructions.
+/// Copies, which wait for memory rather than for arithmetic, do without.
 #[cfg(target_arch = "x86_64")]
-const WIDEST_MIN: usize = 1024;
+const LINES_MIN: usize = 1024;
+
+/// The bytes of a line of the cache.
+#[cfg(target_arch = "x86_64")]
+const LINE: usize = 64;
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 fn apply_avx512(key: MaskingKey, payload: &mut [u8]) {
-    apply_words(key, payload);
+    apply_lines(key, payload);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn apply_avx2(key: MaskingKey, payload: &mut [u8]) {
-    apply_words(key, payload);
+    match payload.len() >= LINES_MIN {
+        true => apply_lines(key, payload),
+        false => apply_words(key, payload),
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn copy_avx2(key: MaskingKey, from: &[u8], to: &mut [u8]) {
     copy_words(key, from, to);
+}
+
+/// The algorithm from the payload's first whole line on.
+///
+/// A payload begins behind a header, anywhere in a line. Stores that straddle two lines cost
+/// twice, and of wide ones every second would, or every one.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn apply_lines(key: MaskingKey, payload: &mut [u8]) {
+    let Some(mut first) = payload.first_chunk::<LINE>().copied() else {
+        return apply_words(key, payload);
+    };
+    // The bytes before that line are too few for wide instructions: a line's worth is masked
+    // aside, overlaps what is masked in place, and overwrites it with the same.
+    apply_words(key, &mut first);
+    let start = payload.as_ptr().align_offset(LINE).min(LINE);
+    apply_words(key.at(start as u64), &mut payload[start..]);
+    payload[..LINE].copy_from_slice(&first);
 }
 
 /// The algorithm, which the compiler turns into the widest instructions it may use where
