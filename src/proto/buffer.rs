@@ -20,7 +20,7 @@ use std::ops::Range;
 
 use crate::proto::frame::{EncodedHeader, PADDED_SIZE};
 use crate::proto::mask::MaskingKey;
-use crate::proto::utf8::{InvalidAt, Validator};
+use crate::proto::utf8::{self, InvalidAt, Validator};
 
 /// Bytes received: the transport fills it, the protocol consumes it.
 ///
@@ -213,6 +213,25 @@ impl RecvBuffer {
         range
     }
 
+    /// Passes over a message of `n` unparsed bytes that lies there whole, unmasks it where it
+    /// lies, and returns it if it is text.
+    #[inline]
+    pub(crate) fn take_text(&mut self, n: usize, key: Option<MaskingKey>) -> Option<&str> {
+        let range = self.consume(n);
+        match key {
+            Some(key) if key.unmask_text(&mut self.bytes[range.clone()]) => {
+                debug_assert!(
+                    self.message.is_empty(),
+                    "nothing is gathered for a whole message"
+                );
+                self.message = range;
+                self.checked = n;
+                self.finish_text()
+            }
+            _ => utf8::check(&self.bytes[range]).ok(),
+        }
+    }
+
     /// The bytes at a range that `consume`, `unmask` or `finish` returned; valid until the next
     /// call of `spare_mut`.
     #[inline]
@@ -223,7 +242,10 @@ impl RecvBuffer {
     /// Moves the next `n` unparsed bytes, unmasked, to the end of the assembled message.
     #[inline]
     pub(crate) fn absorb(&mut self, n: usize, key: Option<MaskingKey>) {
-        self.gather(n, key);
+        let piece = self.slide(n);
+        if let Some(key) = key {
+            key.apply(&mut self.bytes[piece]);
+        }
     }
 
     /// The same for a text, which is checked on the way.
@@ -235,10 +257,14 @@ impl RecvBuffer {
         let mut left = n;
         while left > 0 {
             let block = left.min(TEXT_BLOCK);
-            let piece = self.gather(block, key);
+            let piece = self.slide(block);
+            let ascii = key.is_some_and(|key| key.unmask_text(&mut self.bytes[piece.clone()]));
             // If something else was absorbed before, `finish_text` finds that out.
             if self.checked == piece.start - self.message.start {
-                self.text.push(&self.bytes[piece])?;
+                match ascii {
+                    true => self.text.push_ascii(block)?,
+                    false => self.text.push(&self.bytes[piece])?,
+                }
                 self.checked += block;
             }
             left -= block;
@@ -255,6 +281,7 @@ impl RecvBuffer {
     }
 
     /// Ends the assembled message and returns it, if it was absorbed as text and is complete.
+    #[inline]
     pub(crate) fn finish_text(&mut self) -> Option<&str> {
         let complete = self.checked == self.message.len() && self.text.is_complete();
         let message = self.finish();
@@ -264,16 +291,18 @@ impl RecvBuffer {
         // A megabyte of text would otherwise be checked a second time, which costs as much as
         // all else that happens to it.
         // SAFETY: `text` has taken all bytes of the message in order, refused none and ended on
-        // a character's end, so they are UTF-8. Nothing writes to them in between: `gather`,
-        // `unmask` and `spare_mut` write behind the message, and moves keep its content.
+        // a character's end, or `take_text` has just seen that all are ASCII, so they are UTF-8.
+        // Nothing writes to them in between: `absorb`, `unmask`, `take_text` and `spare_mut` write
+        // behind the message, and moves keep its content.
         #[allow(unsafe_code)]
         unsafe {
             Some(std::str::from_utf8_unchecked(&self.bytes[message]))
         }
     }
 
+    /// Moves the next `n` unparsed bytes to the end of the assembled message.
     #[inline]
-    fn gather(&mut self, n: usize, key: Option<MaskingKey>) -> Range<usize> {
+    fn slide(&mut self, n: usize) -> Range<usize> {
         let from = self.consume(n);
         if self.message.is_empty() {
             // Nothing to join: the message starts where its first bytes lie.
@@ -282,9 +311,6 @@ impl RecvBuffer {
         let to = self.message.end..self.message.end + n;
         if from.start != to.start {
             self.bytes.copy_within(from, to.start);
-        }
-        if let Some(key) = key {
-            key.apply(&mut self.bytes[to.clone()]);
         }
         self.message.end = to.end;
         to

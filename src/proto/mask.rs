@@ -35,26 +35,34 @@ impl MaskingKey {
     /// Masks or unmasks `payload` where it lies.
     #[inline]
     pub fn apply(self, payload: &mut [u8]) {
+        self.apply_seeing::<false>(payload);
+    }
+
+    /// Unmasks a text where it lies; says whether every byte of it is ASCII, and the text
+    /// therefore UTF-8. What is not ASCII is yet to be checked.
+    #[inline]
+    pub(crate) fn unmask_text(self, text: &mut [u8]) -> bool {
+        self.apply_seeing::<true>(text) & NOT_ASCII == 0
+    }
+
+    /// If `SEEING`, returns the OR of all words it leaves: masking waits for the stores, so that
+    /// seeing the bits on the way costs nothing.
+    #[inline]
+    fn apply_seeing<const SEEING: bool>(self, payload: &mut [u8]) -> u64 {
         #[cfg(target_arch = "x86_64")]
         if payload.len() >= LINES_MIN && std::is_x86_feature_detected!("avx512f") {
             // SAFETY: the processor has just been seen to have AVX-512, the one thing that
             // `apply_avx512` asks for; its body is the safe `apply_lines`.
             #[allow(unsafe_code)]
-            unsafe {
-                apply_avx512(self, payload);
-            }
-            return;
+            return unsafe { apply_avx512::<SEEING>(self, payload) };
         }
         #[cfg(target_arch = "x86_64")]
         if payload.len() >= WIDE_MIN && std::is_x86_feature_detected!("avx2") {
             // SAFETY: as above, with AVX2.
             #[allow(unsafe_code)]
-            unsafe {
-                apply_avx2(self, payload);
-            }
-            return;
+            return unsafe { apply_avx2::<SEEING>(self, payload) };
         }
-        apply_words(self, payload);
+        apply_words::<SEEING>(self, payload)
     }
 
     /// Copies `from` to `to`, masked, in one pass.
@@ -83,6 +91,9 @@ impl MaskingKey {
     }
 }
 
+/// The bits of a word that ASCII leaves clear.
+const NOT_ASCII: u64 = u64::from_ne_bytes([0x80; 8]);
+
 /// Below this many bytes the wide loop's set-up costs more than it saves.
 #[cfg(target_arch = "x86_64")]
 const WIDE_MIN: usize = 128;
@@ -98,16 +109,16 @@ const LINE: usize = 64;
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn apply_avx512(key: MaskingKey, payload: &mut [u8]) {
-    apply_lines(key, payload);
+fn apply_avx512<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
+    apply_lines::<SEEING>(key, payload)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn apply_avx2(key: MaskingKey, payload: &mut [u8]) {
+fn apply_avx2<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
     match payload.len() >= LINES_MIN {
-        true => apply_lines(key, payload),
-        false => apply_words(key, payload),
+        true => apply_lines::<SEEING>(key, payload),
+        false => apply_words::<SEEING>(key, payload),
     }
 }
 
@@ -123,30 +134,40 @@ fn copy_avx2(key: MaskingKey, from: &[u8], to: &mut [u8]) {
 /// twice, and of wide ones every second would, or every one.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn apply_lines(key: MaskingKey, payload: &mut [u8]) {
+fn apply_lines<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
     let Some(mut first) = payload.first_chunk::<LINE>().copied() else {
-        return apply_words(key, payload);
+        return apply_words::<SEEING>(key, payload);
     };
     // The bytes before that line are too few for wide instructions: a line's worth is masked
     // aside, overlaps what is masked in place, and overwrites it with the same.
-    apply_words(key, &mut first);
+    let seen = apply_words::<SEEING>(key, &mut first);
     let start = payload.as_ptr().align_offset(LINE).min(LINE);
-    apply_words(key.at(start as u64), &mut payload[start..]);
+    let seen = seen | apply_words::<SEEING>(key.at(start as u64), &mut payload[start..]);
     payload[..LINE].copy_from_slice(&first);
+    seen
 }
 
 /// The algorithm, which the compiler turns into the widest instructions it may use where
 /// it is inlined.
 #[inline(always)]
-fn apply_words(key: MaskingKey, payload: &mut [u8]) {
+fn apply_words<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
     let word = key.to_word();
+    let mut seen = 0;
     let (words, tail) = payload.as_chunks_mut::<8>();
     for bytes in words {
-        *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
+        let unmasked = u64::from_ne_bytes(*bytes) ^ word;
+        *bytes = unmasked.to_ne_bytes();
+        if SEEING {
+            seen |= unmasked;
+        }
     }
     for (byte, key) in tail.iter_mut().zip(word.to_ne_bytes()) {
         *byte ^= key;
+        if SEEING {
+            seen |= u64::from(*byte);
+        }
     }
+    seen
 }
 
 #[inline(always)]
@@ -196,9 +217,30 @@ mod tests {
                     let mut in_place = source.clone();
                     key.at(phase).apply(&mut in_place[start..start + len]);
                     assert_eq!(in_place[start..start + len], expected);
+                    let mut text = source.clone();
+                    let ascii = key.at(phase).unmask_text(&mut text[start..start + len]);
+                    assert_eq!(text, in_place);
+                    assert_eq!(ascii, expected.is_ascii());
                     let mut copied = vec![0; len];
                     key.at(phase).copy(payload, &mut copied);
                     assert_eq!(copied, expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_byte_that_is_not_ascii_is_seen_wherever_it_lies() {
+        let key = MaskingKey::new([1, 20, 200, 255]);
+        for len in (1..140).chain([1023, 1024, 1025, 1151, 1152, 2079]) {
+            for start in [0, 6, 63] {
+                let mut source = vec![0; start + len];
+                key.apply(&mut source[start..]);
+                assert!(key.unmask_text(&mut source.clone()[start..]));
+                for at in 0..len {
+                    let mut text = source.clone();
+                    text[start + at] ^= 0x80;
+                    assert!(!key.unmask_text(&mut text[start..]), "{at} of {len}");
                 }
             }
         }

@@ -64,6 +64,18 @@ impl Validator {
         Ok(())
     }
 
+    /// Takes the next piece, `n` bytes that are all ASCII.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push): the first of them, if it should have completed a character.
+    pub fn push_ascii(&mut self, n: usize) -> Result<(), InvalidAt> {
+        match n > 0 && !self.is_complete() {
+            true => Err(InvalidAt(0)),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the text may end here: not within a character.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -78,12 +90,10 @@ impl Validator {
         {
             let len = usize::from(self.cut_len);
             self.cut[len] = byte;
-            if std::str::from_utf8(&self.cut[..=len]).is_ok() {
-                self.cut_len = 0;
-            } else if is_beginning(&self.cut[..=len]) {
-                self.cut_len += 1;
-            } else {
-                return Err(InvalidAt(taken));
+            match std::str::from_utf8(&self.cut[..=len]) {
+                Ok(_) => self.cut_len = 0,
+                Err(error) if error.error_len().is_none() => self.cut_len += 1,
+                Err(_) => return Err(InvalidAt(taken)),
             }
             taken += 1;
         }
@@ -94,10 +104,13 @@ impl Validator {
 /// Divides a piece before its last character if that is cut short, so that the rest need be
 /// checked only once. At most three bytes are cut off: the fourth completes or refutes any.
 fn split_cut(piece: &[u8]) -> (&[u8], &[u8]) {
-    let cut = (piece.len().saturating_sub(3)..piece.len())
-        .rev()
-        .find(|start| is_beginning(&piece[*start..]));
-    piece.split_at(cut.unwrap_or(piece.len()))
+    let last = piece.len().saturating_sub(3)..piece.len();
+    // Where the last character begins; within it no other does.
+    let begin = last.rev().find(|&at| piece[at] & 0xc0 != 0x80);
+    match begin {
+        Some(begin) if is_beginning(&piece[begin..]) => piece.split_at(begin),
+        _ => (piece, &[]),
+    }
 }
 
 /// Where in `piece`, which is not UTF-8, the first byte lies that no continuation could make good.

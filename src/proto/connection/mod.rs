@@ -10,7 +10,6 @@ mod close;
 mod read;
 mod write;
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,10 +20,9 @@ use crate::proto::error::ProtocolError;
 use crate::proto::event::{Chunk, Event, Kind};
 use crate::proto::frame::{Opcode, Role};
 use crate::proto::timer::Timers;
-use crate::proto::utf8;
 
 use close::State;
-use read::{Reader, Step};
+use read::{Reader, Step, Whole};
 use write::MaskingKeys;
 pub use write::{Data, Fragments, Prepared, Vectored};
 
@@ -112,8 +110,8 @@ impl Connection {
         if send.len() >= self.config.send_queue_max {
             return Ok(None);
         }
-        if let Some((kind, payload)) = self.reader.next_whole(&self.config, self.role(), recv) {
-            return self.whole(now, kind, payload, recv, send);
+        if let Some(whole) = self.reader.next_whole(&self.config, self.role(), recv) {
+            return self.whole(now, whole, recv, send);
         }
         self.poll_any(now, recv, send)
     }
@@ -131,7 +129,7 @@ impl Connection {
             Err(error) => return Err(self.fail(error, send)),
         };
         Ok(Some(match step {
-            Step::Whole(kind, payload) => return self.whole(now, kind, payload, recv, send),
+            Step::Whole(whole) => return self.whole(now, whole, recv, send),
             Step::Gathered(kind) => {
                 self.timers.received_message(now);
                 match kind {
@@ -186,23 +184,24 @@ impl Connection {
         }))
     }
 
-    /// A message that lies at `payload`, its text not yet checked.
+    /// Unmasks a message where it lies, and checks its text.
     #[inline]
     fn whole<'b>(
         &mut self,
         now: Instant,
-        kind: Kind,
-        payload: Range<usize>,
-        recv: &'b RecvBuffer,
+        Whole { kind, len, key }: Whole,
+        recv: &'b mut RecvBuffer,
         send: &mut SendBuffer,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         self.timers.received_message(now);
-        let payload = recv.at(payload);
         match kind {
-            Kind::Binary => Ok(Some(Event::Binary(payload))),
-            Kind::Text => match utf8::check(payload) {
-                Ok(text) => Ok(Some(Event::Text(text))),
-                Err(_) => Err(self.fail(ProtocolError::InvalidUtf8, send)),
+            Kind::Binary => {
+                let payload = recv.unmask(len, key);
+                Ok(Some(Event::Binary(recv.at(payload))))
+            }
+            Kind::Text => match recv.take_text(len, key) {
+                Some(text) => Ok(Some(Event::Text(text))),
+                None => Err(self.fail(ProtocolError::InvalidUtf8, send)),
             },
         }
     }

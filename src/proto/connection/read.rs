@@ -1,7 +1,6 @@
 //! Reading: from bytes to whole messages, chunks and control frames ([RFC 6455 §5.4], §5.5).
 //!
-//! What is decided here are ranges of the receive buffer; `Connection::poll` turns one into a
-//! slice. Every byte is looked at once: a frame whose header was read is taken off the buffer
+//! What is decided here are ranges of the receive buffer; `Connection` turns one into a slice. Every byte is looked at once: a frame whose header was read is taken off the buffer
 //! piece by piece as it arrives, unmasked, and, if it is text, checked.
 //!
 //! [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
@@ -21,8 +20,8 @@ use crate::proto::utf8::{InvalidAt, Validator};
 pub(super) enum Step {
     /// More bytes, please.
     More,
-    /// A message that arrived in one piece. Text is not checked yet: so it is checked once.
-    Whole(Kind, Range<usize>),
+    /// A message that lies there whole.
+    Whole(Whole),
     /// A message that is gathered in the receive buffer. Text was checked on the way.
     Gathered(Kind),
     /// A piece of a message, checked; and whether it is the last.
@@ -31,6 +30,15 @@ pub(super) enum Step {
     Ping(Range<usize>),
     Pong(Range<usize>),
     Close(Range<usize>),
+}
+
+/// A message that lies whole in front of what is unparsed, as it came: its text is unmasked and
+/// checked in one go.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) kind: Kind,
+    pub(super) len: usize,
+    pub(super) key: Option<MaskingKey>,
 }
 
 /// The message that has begun and not ended, if there is one.
@@ -73,7 +81,7 @@ impl Reader {
         config: &Config,
         role: Role,
         recv: &mut RecvBuffer,
-    ) -> Option<(Kind, Range<usize>)> {
+    ) -> Option<Whole> {
         if self.message.is_some() || config.delivery != Delivery::Whole {
             return None;
         }
@@ -106,7 +114,7 @@ impl Reader {
             return None;
         }
         recv.consume(size);
-        Some((kind, recv.unmask(len, key)))
+        Some(Whole { kind, len, key })
     }
 
     /// Takes the next step that the bytes in `recv` allow, as the end in the role `role`.
@@ -143,9 +151,10 @@ impl Reader {
             if let (Some(kind), true, None, Delivery::Whole) =
                 (kind, header.fin, &self.message, config.delivery)
                 && header.payload_len <= config.frame_size_max.min(config.message_size_max)
-                && let Some(payload) = take_whole(header, size, recv)
+                && let Some(len) = take_header(header, size, recv)
             {
-                return Ok(Step::Whole(kind, payload));
+                let key = header.mask;
+                return Ok(Step::Whole(Whole { kind, len, key }));
             }
             if let Some(step) = self.begin(config, kind, header, size, recv)? {
                 return Ok(self.pass(step));
@@ -313,15 +322,15 @@ const fn mask_bit(sender: Role) -> u8 {
     }
 }
 
-/// The payload of a frame, unmasked where it lies, once all of it is there.
+/// The length of a frame's payload, once all of it is there; its header is passed over.
 #[inline]
-fn take_whole(header: FrameHeader, size: usize, recv: &mut RecvBuffer) -> Option<Range<usize>> {
+fn take_header(header: FrameHeader, size: usize, recv: &mut RecvBuffer) -> Option<usize> {
     let len = usize::try_from(header.payload_len).ok()?;
     if recv.unparsed_len() - size < len {
         return None;
     }
     recv.consume(size);
-    Some(recv.unmask(len, header.mask))
+    Some(len)
 }
 
 /// A control frame, at most 125 bytes, is waited for.
@@ -331,8 +340,8 @@ fn take_control(
     recv: &mut RecvBuffer,
     step: fn(Range<usize>) -> Step,
 ) -> Step {
-    match take_whole(header, size, recv) {
-        Some(payload) => step(payload),
+    match take_header(header, size, recv) {
+        Some(len) => step(recv.unmask(len, header.mask)),
         None => {
             recv.set_lacking(0);
             Step::More
