@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::ArgAction;
-use openline::net::{Asking, Decision, EventLoop, Handler, LoopConfig, Message, Peer};
+use openline::net::{Asking, Decision, Handler, LoopConfig, Message, Peer, Threads};
 use openline::proto::{Acceptance, Config, Refusal, Request, SendError, Status};
 use tracing::level_filters::LevelFilter;
 use tracing::warn;
@@ -92,6 +92,10 @@ pub(crate) struct Args {
     )]
     idle_timeout: Time,
 
+    /// Serve with this many threads, each with connections of its own [default: one for each core]
+    #[arg(long, value_name = "COUNT", value_parser = parse_threads, help_heading = "Limits")]
+    threads: Option<usize>,
+
     /// Log more: -v for debugging, -vv for everything
     #[arg(short, long, action = ArgAction::Count, help_heading = "Log")]
     verbose: u8,
@@ -141,11 +145,8 @@ fn serve(args: Args) -> Result<(), ServeError> {
         }),
         ..LoopConfig::default()
     };
-    let echo = Echo {
-        subprotocols: args.subprotocol,
-        origins: args.origin,
-    };
-    let mut server = EventLoop::new(echo, config).map_err(ServeError::Loop)?;
+    let threads = args.threads.unwrap_or_else(Threads::cores);
+    let mut server = Threads::new(threads, config).map_err(ServeError::Loop)?;
     let remote = server.remote();
     // Before anyone can know that there is someone to send a signal to.
     signal::on_first(move || {
@@ -162,7 +163,11 @@ fn serve(args: Args) -> Result<(), ServeError> {
     // Whoever started us may not care to read this.
     let mut stdout = io::stdout();
     let _ = writeln!(stdout, "listening on ws://{address}/").and_then(|()| stdout.flush());
-    server.run().map_err(ServeError::Loop)
+    let echo = |_| Echo {
+        subprotocols: args.subprotocol.clone(),
+        origins: args.origin.clone(),
+    };
+    server.run(echo).map_err(ServeError::Loop)
 }
 
 /// Why there is no server, or no longer.
@@ -240,6 +245,13 @@ impl Handler for Echo {
     ) -> Result<(), SendError> {
         peer.send(message)
     }
+}
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    let threads = text.parse().ok();
+    threads
+        .filter(|threads| (1..=Threads::MAX).contains(threads))
+        .ok_or_else(|| format!("the number of threads is 1 to {}", Threads::MAX))
 }
 
 fn parse_subprotocol(name: &str) -> Result<String, &'static str> {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::net::peer::ConnectionId;
-use crate::net::remote::{Content, Letter, Mailbox, Remote};
+use crate::net::remote::{Content, Letter, Remote};
 use crate::proto::{Acceptance, Refusal, Status};
 
 /// The answer to a request that is not refused.
@@ -32,7 +32,7 @@ impl<C> From<(Acceptance, C)> for Decision<C> {
 pub struct Asking<'a> {
     pub(super) id: ConnectionId,
     pub(super) address: SocketAddr,
-    pub(super) mailbox: &'a Arc<Mailbox>,
+    pub(super) remote: &'a Remote,
 }
 
 impl Asking<'_> {
@@ -80,7 +80,7 @@ impl Asking<'_> {
         let ticket = Ticket {
             id: self.id,
             slot: Arc::downgrade(&slot),
-            remote: self.mailbox.remote(),
+            remote: self.remote.clone(),
         };
         (ticket, Later { slot })
     }

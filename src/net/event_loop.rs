@@ -9,7 +9,6 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
@@ -21,6 +20,7 @@ use crate::net::config::LoopConfig;
 use crate::net::connect::Connecting;
 use crate::net::end::{End, EndWhy};
 use crate::net::handler::{Handler, Message};
+use crate::net::hub::{Hub, Place};
 use crate::net::listener::{Accept, Listener};
 use crate::net::peer::{ConnectionId, Peer};
 use crate::net::remote::{Content, Letter, Mailbox, Post, Remote, Undelivered};
@@ -52,12 +52,10 @@ pub struct EventLoop<H: Handler> {
     again: VecDeque<u32>,
     /// Clients whose every address failed at once, for `run` to tell.
     stillborn: Vec<(H::Connection, End)>,
-    mailbox: Arc<Mailbox>,
+    hub: Hub,
     /// The memory of letters delivered.
     letters: Vec<Letter>,
     phase: Phase,
-    /// When the present turn began.
-    now: Instant,
 }
 
 /// Whether the loop goes on.
@@ -75,11 +73,15 @@ impl<H: Handler> EventLoop<H> {
     ///
     /// What the operating system says, such as that descriptors are used up.
     pub fn new(handler: H, config: LoopConfig) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let mailbox = Mailbox::new(poll.registry(), WAKER, config.mailbox_max)?;
+        let seed = Seed::group(1, &config)?.remove(0);
+        Self::from_seed(seed, handler, config)
+    }
+
+    /// The loop that grows from `seed`, in the thread that it is to run in.
+    pub(super) fn from_seed(seed: Seed, handler: H, config: LoopConfig) -> io::Result<Self> {
         let now = Instant::now();
-        Ok(Self {
-            poll,
+        let mut this = Self {
+            poll: seed.poll,
             events: Events::with_capacity(EVENTS_MAX),
             handler,
             config,
@@ -90,11 +92,14 @@ impl<H: Handler> EventLoop<H> {
             generation: 0,
             again: VecDeque::new(),
             stillborn: Vec::new(),
-            mailbox: Arc::new(mailbox),
+            hub: Hub::new(seed.number, seed.remote, now),
             letters: Vec::new(),
             phase: Phase::Running,
-            now,
-        })
+        };
+        for listener in seed.listeners {
+            this.accept_from(listener)?;
+        }
+        Ok(this)
     }
 
     /// Listens at `address`, and serves who connects there; returns the address, with the port
@@ -104,13 +109,18 @@ impl<H: Handler> EventLoop<H> {
     ///
     /// When the address cannot be had.
     pub fn listen(&mut self, address: impl ToSocketAddrs) -> io::Result<SocketAddr> {
-        let mut listener = Listener::bind(address, &self.config)?;
+        let listener = Listener::bind(address, &self.config)?;
+        let address = listener.address();
+        self.accept_from(listener)?;
+        info!(target: "openline", %address, "listening");
+        Ok(address)
+    }
+
+    fn accept_from(&mut self, mut listener: Listener) -> io::Result<()> {
         let token = Token(WAKER.0 - 1 - self.listeners.len());
         listener.register(self.poll.registry(), token)?;
-        let address = listener.address();
-        info!(target: "openline", %address, "listening");
         self.listeners.push(listener);
-        Ok(address)
+        Ok(())
     }
 
     /// Begins to connect to a server, at each of its addresses in turn; `data` is kept for the
@@ -126,13 +136,14 @@ impl<H: Handler> EventLoop<H> {
         request: ClientRequest,
         data: H::Connection,
     ) -> io::Result<ConnectionId> {
-        self.now = Instant::now();
-        let id = self.next_id()?;
-        let mut connecting = Connecting::new(request, data, self.now)?;
-        let begun = connecting.begin(self.now, self.config.protocol.handshake_timeout);
+        self.hub.now = Instant::now();
+        let place = self.next_place()?;
+        let id = self.hub.name(place);
+        let mut connecting = Connecting::new(request, data, self.hub.now)?;
+        let begun = connecting.begin(self.hub.now, self.config.protocol.handshake_timeout);
         let (address, error) = match begun {
             Ok(Some((transport, address))) => {
-                let session = Session::connecting(transport, address, id, connecting);
+                let session = Session::connecting(transport, address, place, connecting);
                 self.insert(session)?;
                 return Ok(id);
             }
@@ -143,7 +154,7 @@ impl<H: Handler> EventLoop<H> {
             id,
             role: Role::Client,
             address,
-            at: self.now,
+            at: self.hub.now,
             why: EndWhy::Connect(error),
         };
         self.stillborn.push((connecting.data, end));
@@ -153,7 +164,7 @@ impl<H: Handler> EventLoop<H> {
     /// A handle for other threads.
     #[must_use]
     pub fn remote(&self) -> Remote {
-        self.mailbox.remote()
+        self.hub.remote.clone()
     }
 
     /// The handler.
@@ -193,7 +204,7 @@ impl<H: Handler> EventLoop<H> {
         {
             return Err(error);
         }
-        self.now = Instant::now();
+        self.hub.now = Instant::now();
         // Only these: what asks again from here on has its turn in the next.
         let again = self.again.len();
         let woken = self.handle_events();
@@ -227,7 +238,7 @@ impl<H: Handler> EventLoop<H> {
             .filter_map(|listener| listener.retry_at);
         let next = retries.chain(self.timers.next()).chain(draining).min()?;
         // Measured from the turn before, it is never too short.
-        Some(next.saturating_duration_since(self.now))
+        Some(next.saturating_duration_since(self.hub.now))
     }
 
     /// Answers whether the waker was among the events.
@@ -275,24 +286,24 @@ impl<H: Handler> EventLoop<H> {
                     target: "openline",
                     address = %listener.address(), %error, ?pause, "accepting pauses"
                 );
-                listener.retry_at = Some(self.now + pause);
+                listener.retry_at = Some(self.hub.now + pause);
                 return;
             }
         }
-        self.listeners[index].retry_at = Some(self.now);
+        self.listeners[index].retry_at = Some(self.hub.now);
     }
 
     fn admit(&mut self, transport: Transport, address: SocketAddr) -> io::Result<()> {
-        let id = self.next_id()?;
-        self.insert(Session::accepted(transport, address, id, self.now))
+        let place = self.next_place()?;
+        self.insert(Session::accepted(transport, address, place, self.hub.now))
     }
 
-    /// The name that the next connection has.
-    fn next_id(&mut self) -> io::Result<ConnectionId> {
+    /// The place that the next connection has.
+    fn next_place(&mut self) -> io::Result<Place> {
         let index = u32::try_from(self.sessions.vacant_key())
             .map_err(|_| io::Error::other("the table of connections is full"))?;
         self.generation = self.generation.wrapping_add(1);
-        Ok(ConnectionId {
+        Ok(Place {
             index,
             generation: self.generation,
         })
@@ -300,7 +311,7 @@ impl<H: Handler> EventLoop<H> {
 
     fn insert(&mut self, mut session: Session<H>) -> io::Result<()> {
         session.register(self.poll.registry())?;
-        let index = session.id.index;
+        let index = session.place().index;
         if let Some(deadline) = session.deadline(&self.config) {
             self.timers.arm(index, deadline);
         }
@@ -321,10 +332,9 @@ impl<H: Handler> EventLoop<H> {
         let mut cx = Context {
             handler: &mut self.handler,
             buffers: &mut self.buffers,
+            hub: &mut self.hub,
             config: &self.config,
             registry: self.poll.registry(),
-            mailbox: &self.mailbox,
-            now: self.now,
         };
         match turn(session, &mut cx) {
             Flow::Keep => {}
@@ -348,27 +358,28 @@ impl<H: Handler> EventLoop<H> {
         for index in 0..self.listeners.len() {
             if self.listeners[index]
                 .retry_at
-                .is_some_and(|at| at <= self.now)
+                .is_some_and(|at| at <= self.hub.now)
             {
                 self.accept(index);
             }
         }
-        while let Some(index) = self.timers.due(self.now) {
+        while let Some(index) = self.timers.due(self.hub.now) {
             self.visit(index, Session::handle_timeout);
         }
         if let Phase::Draining(deadline) = self.phase
-            && deadline <= self.now
+            && deadline <= self.hub.now
         {
             self.abandon_all();
         }
     }
 
     fn handle_mailbox(&mut self) {
+        let empty = mem::take(&mut self.letters);
         let Post {
             mut letters,
             shutdowns,
             ..
-        } = self.mailbox.take(mem::take(&mut self.letters));
+        } = self.mailbox().take(empty);
         // Those to one connection together, in their order, so that they leave in one write.
         letters.sort_by_key(|letter| letter.id);
         let mut rest = letters.drain(..).peekable();
@@ -378,9 +389,10 @@ impl<H: Handler> EventLoop<H> {
             while let Some(letter) = rest.next_if(|letter| letter.id == id) {
                 contents.push(letter.content);
             }
-            let known = self.sessions.get(id.index as usize);
-            if known.is_some_and(|session| session.id == id) {
-                self.visit(id.index, |session, cx| {
+            let index = id.place.index;
+            let known = self.sessions.get(index as usize);
+            if known.is_some_and(|session| session.place() == id.place) {
+                self.visit(index, |session, cx| {
                     session.deliver(contents.into_iter(), cx)
                 });
             } else {
@@ -398,7 +410,7 @@ impl<H: Handler> EventLoop<H> {
 
     /// Tells of the letters that nobody will read.
     fn refuse_letters(&mut self) {
-        for letter in self.mailbox.take(Vec::new()).letters {
+        for letter in self.mailbox().take(Vec::new()).letters {
             self.return_to_sender(letter);
         }
     }
@@ -416,7 +428,7 @@ impl<H: Handler> EventLoop<H> {
             return self.abandon_all();
         }
         info!(target: "openline", connections = self.sessions.len(), "shutting down");
-        self.phase = Phase::Draining(self.now + self.config.shutdown_timeout);
+        self.phase = Phase::Draining(self.hub.now + self.config.shutdown_timeout);
         for index in self.indices() {
             self.visit(index, Session::shut_down);
         }
@@ -435,14 +447,54 @@ impl<H: Handler> EventLoop<H> {
     fn indices(&self) -> Vec<u32> {
         self.sessions
             .iter()
-            .map(|(_, session)| session.id.index)
+            .map(|(_, session)| session.place().index)
             .collect()
+    }
+
+    fn mailbox(&self) -> &Mailbox {
+        self.hub.remote.mailbox(self.hub.number)
+    }
+}
+
+/// What a loop needs before it has a handler and a thread.
+#[derive(Debug)]
+pub(super) struct Seed {
+    poll: Poll,
+    number: u16,
+    remote: Remote,
+    listeners: Vec<Listener>,
+}
+
+impl Seed {
+    /// The seeds of loops that reach each other.
+    pub(super) fn group(size: usize, config: &LoopConfig) -> io::Result<Vec<Self>> {
+        let polls: Vec<_> = (0..size).map(|_| Poll::new()).collect::<io::Result<_>>()?;
+        let mailboxes = polls
+            .iter()
+            .map(|poll| Mailbox::new(poll.registry(), WAKER, config.mailbox_max));
+        let remote = Remote::new(mailboxes.collect::<io::Result<_>>()?);
+        let seeds = (0..).zip(polls).map(|(number, poll)| Self {
+            poll,
+            number,
+            remote: remote.clone(),
+            listeners: Vec::new(),
+        });
+        Ok(seeds.collect())
+    }
+
+    pub(super) fn remote(&self) -> Remote {
+        self.remote.clone()
+    }
+
+    /// The loop will accept from `listener`.
+    pub(super) fn listen(&mut self, listener: Listener) {
+        self.listeners.push(listener);
     }
 }
 
 impl<H: Handler> Drop for EventLoop<H> {
     fn drop(&mut self) {
-        self.mailbox.close();
+        self.mailbox().close();
     }
 }
 

@@ -13,6 +13,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::net::config::LoopConfig;
 
+/// Whether the operating system spreads connections over the listeners that share a port: BSDs
+/// and macOS give them all to one, and on Windows sharing is theft.
+const PORT_SHARING_SPREADS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
 /// A listening socket.
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -52,6 +56,54 @@ impl Listener {
         Err(last.unwrap_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "no address to listen at")
         }))
+    }
+
+    /// Listens as often as there are loops in a group.
+    pub(super) fn bind_group(
+        address: impl ToSocketAddrs,
+        size: usize,
+        config: &LoopConfig,
+    ) -> io::Result<Vec<Self>> {
+        // Alone, it finds out whether the port is another's: those that share would not.
+        let first = Self::bind(address, config)?;
+        if size == 1 {
+            return Ok(vec![first]);
+        }
+        let address = first.address;
+        if !PORT_SHARING_SPREADS {
+            let listeners = (0..size).map(|_| first.try_clone());
+            return listeners.collect();
+        }
+        drop(first);
+        let sharing = LoopConfig {
+            reuse_port: true,
+            ..config.clone()
+        };
+        (0..size).map(|_| Self::bind(address, &sharing)).collect()
+    }
+
+    #[cfg(unix)]
+    fn try_clone(&self) -> io::Result<Self> {
+        use std::os::fd::AsFd;
+
+        let socket = self.socket.as_fd().try_clone_to_owned()?;
+        Ok(Self {
+            socket: TcpListener::from_std(socket.into()),
+            address: self.address,
+            retry_at: None,
+        })
+    }
+
+    #[cfg(windows)]
+    fn try_clone(&self) -> io::Result<Self> {
+        use std::os::windows::io::AsSocket;
+
+        let socket = self.socket.as_socket().try_clone_to_owned()?;
+        Ok(Self {
+            socket: TcpListener::from_std(socket.into()),
+            address: self.address,
+            retry_at: None,
+        })
     }
 
     /// Where it listens: with the port that was chosen, if 0 was asked for.

@@ -4,24 +4,27 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::net::handle::{Handle, Life};
 use crate::net::handler::Message;
+use crate::net::hub::{Hub, Place};
+use crate::net::remote::Remote;
 use crate::proto::{
     Close, CloseCode, Connection, Data, Fragments, Prepared, Role, SendBuffer, SendError,
 };
 
-/// Names one connection of one loop, for as long as the loop lives: a later connection never
-/// takes over the name of one that has ended.
+/// Names one connection of a loop, or of a [group](crate::net::Threads) of them, for as long as
+/// the loop lives: a later connection never takes over the name of one that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId {
-    /// The place in the loop's table, used again and again.
-    pub(super) index: u32,
-    /// Which of the connections at that place.
-    pub(super) generation: u32,
+    /// Which loop of its [group](crate::net::Threads).
+    pub(super) number: u16,
+    pub(super) place: Place,
 }
 
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.index, self.generation)
+        let Place { index, generation } = self.place;
+        write!(f, "{}.{index}.{generation}", self.number)
     }
 }
 
@@ -30,18 +33,52 @@ impl fmt::Display for ConnectionId {
 /// What is sent is queued, and leaves when the callbacks of this turn are through.
 #[derive(Debug)]
 pub struct Peer<'a> {
-    pub(super) id: ConnectionId,
-    pub(super) address: &'a SocketAddr,
+    pub(super) link: &'a mut Link,
+    pub(super) hub: &'a mut Hub,
     pub(super) connection: &'a mut Connection,
     pub(super) send: &'a mut SendBuffer,
-    pub(super) now: Instant,
+}
+
+/// What a session keeps of its other end, whatever state it is in.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) address: SocketAddr,
+    pub(super) place: Place,
+    /// What few connections have.
+    pub(super) extras: Option<Box<Extras>>,
+}
+
+/// What few connections have, so that the others need no room for it.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    /// Of the handles that were given out.
+    pub(super) life: Option<Life>,
+}
+
+impl Link {
+    pub(super) fn extras(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
 }
 
 impl Peer<'_> {
     /// The connection's name, for a [`Remote`](crate::net::Remote) to reach it by.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
-        self.id
+        self.hub.name(self.link.place)
+    }
+
+    /// A handle on this connection for any thread, which may outlive it.
+    #[must_use]
+    pub fn handle(&mut self) -> Handle {
+        let life = self.link.extras().life.get_or_insert_default().clone();
+        Handle::new(self.id(), self.hub.remote.clone(), life)
+    }
+
+    /// Reaches every connection of this loop and of its group.
+    #[must_use]
+    pub fn remote(&self) -> &Remote {
+        &self.hub.remote
     }
 
     /// What we are in this connection.
@@ -53,13 +90,13 @@ impl Peer<'_> {
     /// The other end's address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        *self.address
+        self.link.address
     }
 
     /// When this turn of the loop began: a clock for callbacks that costs nothing.
     #[must_use]
     pub fn now(&self) -> Instant {
-        self.now
+        self.hub.now
     }
 
     /// The bytes that wait for this peer to read, or for this turn to end.
@@ -174,7 +211,7 @@ impl Peer<'_> {
     /// When the connection is closing already, or with a reason above 123 bytes.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         let close = Close { code, reason };
-        self.connection.close(self.now, Some(close), self.send)
+        self.connection.close(self.hub.now, Some(close), self.send)
     }
 
     /// Begins the closing handshake with a Close frame that says nothing (RFC 6455 §7.1.5).
@@ -183,7 +220,7 @@ impl Peer<'_> {
     ///
     /// When the connection is closing already.
     pub fn close_without_code(&mut self) -> Result<(), SendError> {
-        self.connection.close(self.now, None, self.send)
+        self.connection.close(self.hub.now, None, self.send)
     }
 }
 

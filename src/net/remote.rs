@@ -1,4 +1,4 @@
-//! Reaching a loop from other threads: a mailbox, and a waker that rings once a batch.
+//! Reaching loops from other threads: a mailbox each, and a waker that rings once a batch.
 //!
 //! Nothing is lost in silence: a full mailbox and a loop that is gone are answered at once, and
 //! what can no longer be delivered comes to
@@ -31,10 +31,10 @@ pub enum OwnedMessage {
     Close(Option<(CloseCode, String)>),
 }
 
-/// Reaches an event loop from any thread.
+/// Reaches an event loop, or all loops of a [group](crate::net::Threads), from any thread.
 #[derive(Clone, Debug)]
 pub struct Remote {
-    mailbox: Arc<Mailbox>,
+    group: Arc<[Mailbox]>,
 }
 
 impl Remote {
@@ -59,8 +59,9 @@ impl Remote {
     }
 
     fn post(&self, id: ConnectionId, content: Content) -> Result<(), RemoteError> {
-        self.mailbox.put(|post| {
-            if post.letters.len() >= self.mailbox.letters_max {
+        let mailbox = self.mailbox_of(id)?;
+        mailbox.put(|post| {
+            if post.letters.len() >= mailbox.letters_max {
                 return Err(RemoteError::Full);
             }
             post.letters.push(Letter { id, content });
@@ -70,10 +71,17 @@ impl Remote {
 
     /// Posts what is bounded otherwise, as decisions are by the connections that await them.
     pub(super) fn post_always(&self, letter: Letter) -> Result<(), RemoteError> {
-        self.mailbox.put(|post| {
+        self.mailbox_of(letter.id)?.put(|post| {
             post.letters.push(letter);
             Ok(())
         })
+    }
+
+    /// The mailbox of the loop that has this connection; a name from another group may have none.
+    fn mailbox_of(&self, id: ConnectionId) -> Result<&Mailbox, RemoteError> {
+        self.group
+            .get(usize::from(id.number))
+            .ok_or(RemoteError::Gone)
     }
 
     /// Has the closing handshake with the connection `id` begun.
@@ -90,7 +98,7 @@ impl Remote {
         self.send(id, OwnedMessage::Close(Some((code, reason.to_owned()))))
     }
 
-    /// Has the loop stop: no connection is accepted any more, those that are open are closed with
+    /// Has the loops stop: no connection is accepted any more, those that are open are closed with
     /// 1001, and [`run`](crate::net::EventLoop::run) returns when they are gone or
     /// [`shutdown_timeout`](crate::net::LoopConfig::shutdown_timeout) has passed.
     ///
@@ -98,12 +106,31 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// When the loop is gone already.
+    /// When the loop, or every loop of the group, is gone already.
     pub fn shutdown(&self) -> Result<(), RemoteError> {
-        self.mailbox.put(|post| {
-            post.shutdowns = post.shutdowns.saturating_add(1);
-            Ok(())
-        })
+        let mut result = Err(RemoteError::Gone);
+        for mailbox in &*self.group {
+            let told = mailbox.put(|post| {
+                post.shutdowns = post.shutdowns.saturating_add(1);
+                Ok(())
+            });
+            if !matches!(told, Err(RemoteError::Gone)) {
+                result = told;
+            }
+        }
+        result
+    }
+
+    /// Those whose mailboxes these are.
+    pub(super) fn new(group: Vec<Mailbox>) -> Self {
+        Self {
+            group: group.into(),
+        }
+    }
+
+    /// The mailbox of the loop of this number.
+    pub(super) fn mailbox(&self, number: u16) -> &Mailbox {
+        &self.group[usize::from(number)]
     }
 }
 
@@ -113,6 +140,8 @@ impl Remote {
 pub enum RemoteError {
     /// As many messages wait as [`mailbox_max`](crate::net::LoopConfig::mailbox_max) allows.
     Full,
+    /// The connection has ended: only a [`Handle`](crate::net::Handle) knows that at once.
+    Ended,
     /// The loop is gone.
     Gone,
     /// The loop could not be woken; it finds the message when it next wakes.
@@ -123,6 +152,7 @@ impl fmt::Display for RemoteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("too many messages wait for the event loop"),
+            Self::Ended => f.write_str("the connection has ended"),
             Self::Gone => f.write_str("the event loop is gone"),
             Self::Wake(error) => write!(f, "the event loop could not be woken: {error}"),
         }
@@ -197,12 +227,6 @@ impl Mailbox {
             letters_max,
             waker: Waker::new(registry, token)?,
         })
-    }
-
-    pub(super) fn remote(self: &Arc<Self>) -> Remote {
-        Remote {
-            mailbox: Arc::clone(self),
-        }
     }
 
     /// Takes all that waits. `empty`, used before, gives its memory to what comes next.

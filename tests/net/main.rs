@@ -14,4 +14,5 @@ mod pages;
 mod remote;
 mod shutdown;
 mod support;
+mod threads;
 mod timeouts;

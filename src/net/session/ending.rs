@@ -65,7 +65,7 @@ impl<H: Handler> Session<H> {
             return;
         }
         let linger = State::Lingering(Linger {
-            deadline: cx.now + cx.config.linger_timeout,
+            deadline: cx.hub.now + cx.config.linger_timeout,
             next: next(self.role, &why),
             drain_max: cx.config.linger_size_max,
         });
@@ -79,12 +79,15 @@ impl<H: Handler> Session<H> {
             | State::Lingering(_) => (false, None),
         };
         let end = End {
-            id: self.id,
+            id: self.id(cx.hub),
             role: self.role,
-            address: self.address,
-            at: cx.now,
+            address: self.link.address,
+            at: cx.hub.now,
             why,
         };
+        if let Some(life) = self.link.extras.take().and_then(|extras| extras.life) {
+            life.end();
+        }
         tell(&end, opened);
         cx.handler.end(data, &end);
     }

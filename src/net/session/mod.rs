@@ -17,7 +17,6 @@ mod opening;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use mio::{Registry, Token};
@@ -28,8 +27,9 @@ use crate::net::config::LoopConfig;
 use crate::net::connect::Connecting;
 use crate::net::end::EndWhy;
 use crate::net::handler::{Handler, Message};
-use crate::net::peer::{ConnectionId, Peer};
-use crate::net::remote::{Content, Mailbox, OwnedMessage, Undelivered};
+use crate::net::hub::{Hub, Place};
+use crate::net::peer::{ConnectionId, Link, Peer};
+use crate::net::remote::{Content, OwnedMessage, Undelivered};
 use crate::net::transport::{SHORT_READ_DRAINS, Transport};
 use crate::proto::{
     Close, CloseCode, Connection, Event, HandshakeError, Refusal, Role, SendError, ServerHandshake,
@@ -50,8 +50,7 @@ const WRITES_MAX: usize = 8;
 /// A connection and its socket.
 pub(super) struct Session<H: Handler> {
     transport: Transport,
-    address: SocketAddr,
-    pub(super) id: ConnectionId,
+    link: Link,
     role: Role,
     /// Whether a read may find something.
     readable: bool,
@@ -89,10 +88,9 @@ enum State<C> {
 pub(super) struct Context<'a, H> {
     pub(super) handler: &'a mut H,
     pub(super) buffers: &'a mut Buffers,
+    pub(super) hub: &'a mut Hub,
     pub(super) config: &'a LoopConfig,
     pub(super) registry: &'a Registry,
-    pub(super) mailbox: &'a Arc<Mailbox>,
-    pub(super) now: Instant,
 }
 
 /// What an event said of a socket.
@@ -132,35 +130,38 @@ impl<H: Handler> Session<H> {
     pub(super) fn accepted(
         transport: Transport,
         address: SocketAddr,
-        id: ConnectionId,
+        place: Place,
         since: Instant,
     ) -> Self {
         let state = State::Accepted { since };
-        Self::new(transport, address, id, Role::Server, state)
+        Self::new(transport, address, place, Role::Server, state)
     }
 
     /// A connection that was begun.
     pub(super) fn connecting(
         transport: Transport,
         address: SocketAddr,
-        id: ConnectionId,
+        place: Place,
         connecting: Connecting<H::Connection>,
     ) -> Self {
         let state = State::Connecting(Box::new(connecting));
-        Self::new(transport, address, id, Role::Client, state)
+        Self::new(transport, address, place, Role::Client, state)
     }
 
     fn new(
         transport: Transport,
         address: SocketAddr,
-        id: ConnectionId,
+        place: Place,
         role: Role,
         state: State<H::Connection>,
     ) -> Self {
         Self {
             transport,
-            address,
-            id,
+            link: Link {
+                address,
+                place,
+                extras: None,
+            },
             role,
             readable: false,
             writable: false,
@@ -172,10 +173,19 @@ impl<H: Handler> Session<H> {
         }
     }
 
+    fn id(&self, hub: &Hub) -> ConnectionId {
+        hub.name(self.link.place)
+    }
+
+    /// Its place in the loop.
+    pub(super) fn place(&self) -> Place {
+        self.link.place
+    }
+
     /// Has the socket's readiness told: once, for its whole life.
     pub(super) fn register(&mut self, registry: &Registry) -> io::Result<()> {
         self.transport
-            .register(registry, Token(self.id.index as usize))
+            .register(registry, Token(self.link.place.index as usize))
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
@@ -210,14 +220,14 @@ impl<H: Handler> Session<H> {
     pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_, H>) -> Flow {
         if self
             .deadline(cx.config)
-            .is_none_or(|deadline| deadline > cx.now)
+            .is_none_or(|deadline| deadline > cx.hub.now)
         {
             return Flow::Keep;
         }
         self.work(cx, |session, cx| {
             match &mut session.state {
                 State::Open(connection, _) => {
-                    connection.handle_timeout(cx.now, &mut cx.buffers.send);
+                    connection.handle_timeout(cx.hub.now, &mut cx.buffers.send);
                 }
                 State::Connecting(_) => {
                     session.connect_next(io::ErrorKind::TimedOut.into(), cx);
@@ -244,7 +254,8 @@ impl<H: Handler> Session<H> {
                 match content {
                     Content::Message(message) => {
                         if let Err(why) = session.deliver_one(&message, cx) {
-                            cx.handler.undelivered(session.id, message, why);
+                            let id = session.id(cx.hub);
+                            cx.handler.undelivered(id, message, why);
                         }
                     }
                     Content::Call => session.call(cx),
@@ -266,7 +277,7 @@ impl<H: Handler> Session<H> {
                         reason: "shutting down",
                     };
                     // If it is closing already, so much the better.
-                    let _ = connection.close(cx.now, Some(close), &mut cx.buffers.send);
+                    let _ = connection.close(cx.hub.now, Some(close), &mut cx.buffers.send);
                 }
                 State::Handshaking(_) | State::Deciding(_) => {
                     Refusal::new(Status::SERVICE_UNAVAILABLE).write(&mut cx.buffers.send);
@@ -395,15 +406,14 @@ impl<H: Handler> Session<H> {
         match &mut self.state {
             State::Open(connection, data) if sent == size => {
                 let mut peer = Peer {
-                    id: self.id,
-                    address: &self.address,
+                    link: &mut self.link,
+                    hub: cx.hub,
                     connection,
                     send: &mut cx.buffers.send,
-                    now: cx.now,
                 };
                 cx.handler.flushed(data, &mut peer);
             }
-            State::Lingering(linger) if sent > 0 => linger.renew(cx.now, cx.config),
+            State::Lingering(linger) if sent > 0 => linger.renew(cx.hub.now, cx.config),
             _ => {}
         }
         Ok(cx.buffers.send.is_empty())
@@ -442,18 +452,17 @@ impl<H: Handler> Session<H> {
         };
         let Buffers { recv, send, .. } = &mut *cx.buffers;
         let why = loop {
-            let event = match connection.poll(cx.now, recv, send) {
+            let event = match connection.poll(cx.hub.now, recv, send) {
                 Ok(Some(event)) => event,
                 Ok(None) if send.len() >= connection.config().send_queue_max => return Step::Full,
                 Ok(None) => return Step::More,
                 Err(error) => break EndWhy::Protocol(error),
             };
             let mut peer = Peer {
-                id: self.id,
-                address: &self.address,
+                link: &mut self.link,
+                hub: cx.hub,
                 connection,
                 send,
-                now: cx.now,
             };
             let message = match event {
                 Event::Text(text) => Message::Text(text),
@@ -468,7 +477,7 @@ impl<H: Handler> Session<H> {
                     continue;
                 }
                 Event::Close(close) => {
-                    debug!(target: "openline", connection = %self.id, ?close, "close received");
+                    debug!(target: "openline", connection = %peer.id(), ?close, "close received");
                     cx.handler.closing(data, &mut peer, close);
                     continue;
                 }
@@ -477,7 +486,7 @@ impl<H: Handler> Session<H> {
             match cx.handler.message(data, &mut peer, message) {
                 Ok(()) | Err(SendError::Closed) => {}
                 Err(error) => {
-                    error!(target: "openline", connection = %self.id, %error, "a reply was refused");
+                    error!(target: "openline", connection = %peer.id(), %error, "a reply was refused");
                     // If it is closing already, that is as good.
                     let _ = peer.close(CloseCode::INTERNAL_ERROR, "");
                 }
@@ -490,11 +499,10 @@ impl<H: Handler> Session<H> {
     fn call(&mut self, cx: &mut Context<'_, H>) {
         if let State::Open(connection, data) = &mut self.state {
             let mut peer = Peer {
-                id: self.id,
-                address: &self.address,
+                link: &mut self.link,
+                hub: cx.hub,
                 connection,
                 send: &mut cx.buffers.send,
-                now: cx.now,
             };
             cx.handler.called(data, &mut peer);
         }
@@ -525,7 +533,7 @@ impl<H: Handler> Session<H> {
                     code: *code,
                     reason,
                 });
-                connection.close(cx.now, close, send)
+                connection.close(cx.hub.now, close, send)
             }
         }
         .map_err(Undelivered::Send)

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::mem;
-use std::sync::Arc;
 
 use tracing::{Level, debug, enabled, error, info};
 
@@ -10,8 +9,8 @@ use crate::net::connect::Connecting;
 use crate::net::decision::{Asking, Decided, Decision, Later};
 use crate::net::end::EndWhy;
 use crate::net::handler::Handler;
+use crate::net::hub::Hub;
 use crate::net::peer::Peer;
-use crate::net::remote::Mailbox;
 use crate::net::session::{Context, Session, State, Step};
 use crate::proto::{
     Answer, ClientHandshake, Connection, HandshakeError, Incoming, PageRequest, Refusal, Role,
@@ -44,18 +43,19 @@ impl<H: Handler> Session<H> {
 
     /// Goes on to the next address after `error`, which is the end if there is none.
     pub(super) fn connect_next(&mut self, error: io::Error, cx: &mut Context<'_, H>) {
+        let id = self.id(cx.hub);
         let State::Connecting(connecting) = &mut self.state else {
             return;
         };
         info!(
             target: "openline",
-            connection = %self.id, peer = %self.address, %error, "could not connect"
+            connection = %id, peer = %self.link.address, %error, "could not connect"
         );
-        let begun = connecting.begin(cx.now, cx.config.protocol.handshake_timeout);
+        let begun = connecting.begin(cx.hub.now, cx.config.protocol.handshake_timeout);
         let error = match begun {
             Ok(Some((transport, address))) => {
                 self.transport = transport;
-                self.address = address;
+                self.link.address = address;
                 self.writable = false;
                 match self.register(cx.registry) {
                     Ok(()) => return,
@@ -64,7 +64,7 @@ impl<H: Handler> Session<H> {
             }
             Ok(None) => error,
             Err((address, error)) => {
-                self.address = address;
+                self.link.address = address;
                 error
             }
         };
@@ -73,7 +73,7 @@ impl<H: Handler> Session<H> {
 
     /// Sends the request.
     fn ask(&mut self, cx: &mut Context<'_, H>) {
-        let since = cx.now;
+        let since = cx.hub.now;
         let state = mem::replace(&mut self.state, State::Accepted { since });
         if let State::Connecting(connecting) = state {
             let Connecting {
@@ -106,12 +106,12 @@ impl<H: Handler> Session<H> {
                 cx.handler.response(data, &accepted.response(recv));
                 info!(
                     target: "openline",
-                    connection = %self.id, peer = %self.address, role = ?Role::Client,
+                    connection = %self.id(cx.hub), peer = %self.link.address, role = ?Role::Client,
                     subprotocol = accepted.subprotocol().map(tracing::field::debug),
                     "handshake accepted"
                 );
-                let connection = accepted.open(cx.now, recv);
-                let since = cx.now;
+                let connection = accepted.open(cx.hub.now, recv);
+                let since = cx.hub.now;
                 let state = mem::replace(&mut self.state, State::Accepted { since });
                 if let State::Requested(requested) = state {
                     self.open(connection, requested.data, cx);
@@ -145,12 +145,12 @@ impl<H: Handler> Session<H> {
 
     /// Has the handler decide on a request that is legal.
     fn decide(&mut self, upgrade: Upgrade, cx: &mut Context<'_, H>) {
-        let asking = self.asking(cx.mailbox);
+        let asking = self.asking(cx.hub);
         let request = upgrade.request(&cx.buffers.recv);
         let decided = match cx.handler.request(&request, &asking) {
             Ok(Decision::Accept(acceptance, data)) => Ok((acceptance, data)),
             Ok(Decision::Later(later)) => {
-                debug!(target: "openline", connection = %self.id, "the decision is awaited");
+                debug!(target: "openline", connection = %self.id(cx.hub), "the decision is awaited");
                 self.state = State::Deciding(Box::new(Deciding { upgrade, later }));
                 return;
             }
@@ -167,7 +167,7 @@ impl<H: Handler> Session<H> {
         let Some(decided) = deciding.later.take() else {
             return Step::Wait;
         };
-        let since = cx.now;
+        let since = cx.hub.now;
         if let State::Deciding(deciding) = mem::replace(&mut self.state, State::Accepted { since })
         {
             self.obey(deciding.upgrade, decided, cx);
@@ -189,11 +189,11 @@ impl<H: Handler> Session<H> {
                 return self.finish(EndWhy::Refused { status }, cx);
             }
         };
-        match upgrade.accept(cx.now, recv, &acceptance, send) {
+        match upgrade.accept(cx.hub.now, recv, &acceptance, send) {
             Ok(connection) => {
                 info!(
                     target: "openline",
-                    connection = %self.id, peer = %self.address, role = ?Role::Server,
+                    connection = %self.id(cx.hub), peer = %self.link.address, role = ?Role::Server,
                     path = path.as_deref(),
                     subprotocol = acceptance.subprotocol.as_deref().map(tracing::field::debug),
                     "handshake accepted"
@@ -201,7 +201,7 @@ impl<H: Handler> Session<H> {
                 self.open(connection, data, cx);
             }
             Err(error) => {
-                error!(target: "openline", connection = %self.id, %error, "the acceptance is void");
+                error!(target: "openline", connection = %self.id(cx.hub), %error, "the acceptance is void");
                 let refusal = Refusal::new(Status::INTERNAL_SERVER_ERROR);
                 let status = refusal.status.number();
                 error.into_upgrade().refuse(&refusal, send);
@@ -212,7 +212,7 @@ impl<H: Handler> Session<H> {
 
     /// Has the handler answer a request that is none for WebSocket, if it answers any.
     fn show(&mut self, page_request: PageRequest, cx: &mut Context<'_, H>) {
-        let asking = self.asking(cx.mailbox);
+        let asking = self.asking(cx.hub);
         let request = page_request.request(&cx.buffers.recv);
         let send = &mut cx.buffers.send;
         let why = match cx.handler.page(&request, &asking) {
@@ -226,11 +226,11 @@ impl<H: Handler> Session<H> {
         self.finish(why, cx);
     }
 
-    fn asking<'a>(&self, mailbox: &'a Arc<Mailbox>) -> Asking<'a> {
+    fn asking<'a>(&self, hub: &'a Hub) -> Asking<'a> {
         Asking {
-            id: self.id,
-            address: self.address,
-            mailbox,
+            id: self.id(hub),
+            address: self.link.address,
+            remote: &hub.remote,
         }
     }
 
@@ -244,11 +244,10 @@ impl<H: Handler> Session<H> {
             connection.handle_eof();
         }
         let mut peer = Peer {
-            id: self.id,
-            address: &self.address,
+            link: &mut self.link,
+            hub: cx.hub,
             connection: &mut connection,
             send: &mut cx.buffers.send,
-            now: cx.now,
         };
         cx.handler.open(&mut data, &mut peer);
         self.state = State::Open(connection, data);
