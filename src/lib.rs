@@ -7,6 +7,9 @@
 //!    event loop beneath servers and clients.
 //! 3. The program `openline`: serve and connect.
 //!
+//! Beside them, [`inspect`] looks at a byte stream from outside: every frame, every bit, every
+//! fault. It rests on `proto` alone and does no I/O either.
+//!
 //! # The loop that a caller of the core writes
 //!
 //! ```
@@ -63,6 +66,7 @@
 //! | closing | §7 | [`proto::Close`], [`proto::Closed`] |
 //! | UTF-8 | §8.1 | [`proto::utf8`] |
 //! | limits | §10.4 | [`proto::Config`] |
+//! | all of it, seen from outside | §5 | [`inspect::Decoder`], [`inspect::Conversation`] |
 //!
 //! # Features
 //!
@@ -77,6 +81,7 @@
 //!
 //! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
 
+pub mod inspect;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod proto;

@@ -18,19 +18,24 @@ mod timer;
 mod url;
 pub mod utf8;
 
+pub(crate) use accept::Key;
 pub use buffer::{RecvBuffer, SendBuffer};
 pub use close::{Close, CloseCode, REASON_MAX};
 pub use config::{Config, Delivery};
 pub use connection::{Connection, Data, Fragments, Prepared, Vectored};
 pub use error::{ProtocolError, SendError};
 pub use event::{Chunk, Closed, ClosedWhy, Event, Kind, Party};
+pub(crate) use extension::extensions;
 pub use extension::{Extension, Param};
 pub use frame::{CONTROL_PAYLOAD_MAX, EncodedHeader, FrameHeader, HEADER_SIZE_MAX, Opcode, Role};
+pub(crate) use handshake::split_target;
 pub use handshake::{
     AcceptError, Acceptance, Accepted, Answer, ClientHandshake, ClientRequest, Field,
     HandshakeError, HeaderError, Headers, Incoming, Page, PageRequest, Refusal, Refused, Request,
     RequestError, Response, ServerHandshake, Status, Upgrade,
 };
 pub use http::HeadError;
+pub(crate) use http::{elements, is_token};
 pub use mask::MaskingKey;
+pub(crate) use url::parse_authority;
 pub use url::{Url, UrlError};

@@ -27,6 +27,7 @@ pub use headers::{HeaderError, Headers};
 pub use page::{Page, PageRequest};
 pub use refusal::{Refusal, Status};
 pub use request::Request;
+pub(crate) use request::split_target;
 pub use response::Response;
 pub use server::{AcceptError, Acceptance, Incoming, ServerHandshake, Upgrade};
 

@@ -121,7 +121,7 @@ pub(super) fn subprotocols<'a>(fields: Fields<'a>) -> impl Iterator<Item = &'a [
 }
 
 /// Splits a target into the authority, if it is an absolute URL (RFC 9112 §3.2.2), and the rest.
-pub(super) fn split_target(target: &str) -> (Option<&str>, &str) {
+pub(crate) fn split_target(target: &str) -> (Option<&str>, &str) {
     let url = target.split_once("://").filter(|(scheme, _)| {
         scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
     });

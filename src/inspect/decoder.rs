@@ -1,0 +1,293 @@
+//! The frames of one direction, decoded leniently ([RFC 6455 §5]).
+//!
+//! A [`Decoder`] never stops at a fault: it names it and reads on as well as that can be done.
+//! However the bytes arrive, the same frames come out; what it holds is bounded by [`Limits`].
+//!
+//! [RFC 6455 §5]: https://www.rfc-editor.org/rfc/rfc6455#section-5
+
+use bytes::Bytes;
+
+use crate::inspect::assembly::Assembly;
+use crate::inspect::frame::{CloseBody, Frame, Part};
+use crate::inspect::rules::{self, Broken};
+use crate::inspect::violation::{Fault, Violation};
+use crate::proto::{Kind, Opcode, ProtocolError, Role};
+
+/// How much is kept of what is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The bytes kept of one frame's payload. Default: 16 MiB, what the strict half of the crate
+    /// takes. All that come are checked, whether they are kept or not.
+    pub frame_kept_max: usize,
+    /// The bytes kept of one message. Default: 16 MiB, for the same reason.
+    pub message_kept_max: usize,
+    /// The bytes of one head of the opening handshake. Default: 64 KiB, four times what the
+    /// strict half takes: what is longer is not a head.
+    pub head_size_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_kept_max: 16 << 20,
+            message_kept_max: 16 << 20,
+            head_size_max: 64 << 10,
+        }
+    }
+}
+
+/// Decodes the frames that one end sent.
+///
+/// ```
+/// use openline::inspect::{Decoder, Limits};
+/// use openline::proto::{ProtocolError, Role};
+///
+/// let mut decoder = Decoder::new(Role::Server, Limits::default());
+/// let mut bytes: &[u8] = b"\x81\x05Hello\x83\x00";
+/// let frame = decoder.next(&mut bytes).unwrap();
+/// assert_eq!(frame.message.unwrap().text(), Some("Hello"));
+/// let frame = decoder.next(&mut bytes).unwrap();
+/// assert_eq!(frame.violations[0].offset, 7);
+/// assert_eq!(frame.violations[0].fault.close_code().unwrap().number(), 1002);
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    sender: Role,
+    limits: Limits,
+    /// Where the next byte lies.
+    offset: u64,
+    /// The frame that has begun, and what is kept of its payload.
+    frame: Option<(Frame, Vec<u8>)>,
+    frames: u64,
+    message: Option<Assembly>,
+    is_closed: bool,
+}
+
+impl Decoder {
+    /// A decoder for what the end in the role `sender` sends, from its first frame on.
+    #[must_use]
+    pub fn new(sender: Role, limits: Limits) -> Self {
+        Self::starting_at(0, sender, limits)
+    }
+
+    /// The same where `offset` bytes of the direction came before its first frame.
+    #[must_use]
+    pub fn starting_at(offset: u64, sender: Role, limits: Limits) -> Self {
+        Self {
+            sender,
+            limits,
+            offset,
+            frame: None,
+            frames: 0,
+            message: None,
+            is_closed: false,
+        }
+    }
+
+    /// Takes bytes off the front of `bytes` until a frame ends; `None` when all are taken.
+    pub fn next(&mut self, bytes: &mut &[u8]) -> Option<Frame> {
+        loop {
+            let (frame, _) = self.frame.get_or_insert_with(|| {
+                self.frames += 1;
+                let frame = Frame::new(self.sender, self.frames, self.offset);
+                (frame, Vec::new())
+            });
+            if frame.is_whole() {
+                return self.end_frame();
+            }
+            if bytes.is_empty() {
+                return None;
+            }
+            match frame.header.is_whole() {
+                false => self.take_header(bytes),
+                true => self.take_payload(bytes),
+            }
+        }
+    }
+
+    /// The stream has ended: gives what came of a frame that did not.
+    pub fn finish(&mut self) -> Option<Frame> {
+        let (mut frame, kept) = self.frame.take()?;
+        if frame.header.is_empty() {
+            return None;
+        }
+        frame.payload = kept.into();
+        Some(frame)
+    }
+
+    /// What came so far of a frame that has not ended; its payload is not in it yet.
+    #[must_use]
+    pub fn pending(&self) -> Option<&Frame> {
+        let (frame, _) = self.frame.as_ref()?;
+        (!frame.header.is_empty()).then_some(frame)
+    }
+
+    /// Where the next byte lies in the direction's stream.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether a message has begun and not ended.
+    #[must_use]
+    pub fn is_mid_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// Whether a Close frame came.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    fn take_header(&mut self, bytes: &mut &[u8]) {
+        let (frame, _) = self.frame.as_mut().expect("a frame has begun");
+        let Some((first, rest)) = bytes.split_first() else {
+            return;
+        };
+        *bytes = rest;
+        self.offset += 1;
+        frame.header.push(*first);
+        let header = frame.header;
+        let came = header.as_bytes().len();
+        if self.is_closed {
+            if came == 1 {
+                frame.violations.push(Violation {
+                    offset: frame.offset,
+                    fault: Fault::AfterClose,
+                    expected: "nothing: the receiver reads no further".into(),
+                });
+            }
+        } else {
+            let length_at = 2 + header.extended_length().len();
+            if came == 2 {
+                blame(frame, rules::first_two(&header, self.sender));
+            }
+            if came == length_at && header.payload_len().is_some() && came > 2 {
+                blame(frame, rules::extended_length(&header));
+            }
+            if header.is_whole() {
+                blame(frame, rules::rsv1(&header, false));
+            }
+        }
+        if header.is_whole() {
+            self.begin();
+        }
+    }
+
+    /// The header is whole: finds the frame's place among the others (§5.4).
+    fn begin(&mut self) {
+        let (frame, _) = self.frame.as_mut().expect("a frame has begun");
+        let kind = match frame.header.opcode() {
+            Some(Opcode::Text) => Some(Kind::Text),
+            Some(Opcode::Binary) => Some(Kind::Binary),
+            Some(Opcode::Continuation) => None,
+            _ => return,
+        };
+        let fin = frame.header.fin() == Some(true);
+        match (kind, &mut self.message) {
+            (Some(kind), message) => {
+                if message.is_some() && !self.is_closed {
+                    let expected = "a continuation, for the message before is not finished";
+                    let error = ProtocolError::ExpectedContinuation;
+                    blame(frame, [(0, error, expected.into())]);
+                }
+                *message = Some(Assembly::new(
+                    kind,
+                    frame.offset,
+                    self.limits.message_kept_max,
+                ));
+                frame.part = Some(if fin { Part::Whole } else { Part::First });
+                frame.kind = Some(kind);
+            }
+            (None, Some(message)) => {
+                message.frames += 1;
+                frame.part = Some(if fin { Part::Last } else { Part::Middle });
+                frame.kind = Some(message.kind);
+            }
+            (None, None) if self.is_closed => {}
+            (None, None) => {
+                let expected = "text or binary, for there is no message to continue";
+                let error = ProtocolError::UnexpectedContinuation;
+                blame(frame, [(0, error, expected.into())]);
+            }
+        }
+    }
+
+    fn take_payload(&mut self, bytes: &mut &[u8]) {
+        let (frame, kept) = self.frame.as_mut().expect("a frame has begun");
+        let lacking = frame.header.payload_len().unwrap_or_default() - frame.received;
+        let n = usize::try_from(lacking).unwrap_or(usize::MAX);
+        let (piece, rest) = bytes.split_at(n.min(bytes.len()).min(PIECE_MAX));
+        *bytes = rest;
+        let mut piece = piece.to_vec();
+        if let Some(key) = frame.header.masking_key() {
+            key.at(frame.received).apply(&mut piece);
+        }
+        let room = self.limits.frame_kept_max - kept.len();
+        kept.extend_from_slice(&piece[..room.min(piece.len())]);
+        if let (Some(message), Some(_)) = (&mut self.message, frame.part) {
+            let invalid = message.push(&piece, frame.part == Some(Part::Whole));
+            if let (Some(at), false) = (invalid, self.is_closed) {
+                frame.violations.push(invalid_utf8(self.offset + at as u64));
+            }
+        }
+        frame.received += piece.len() as u64;
+        self.offset += piece.len() as u64;
+    }
+
+    fn end_frame(&mut self) -> Option<Frame> {
+        let (mut frame, kept) = self.frame.take()?;
+        frame.payload = Bytes::from(kept);
+        match (frame.header.opcode(), frame.part) {
+            (Some(Opcode::Close), _) => {
+                let payload_at = frame.header.as_bytes().len();
+                if !self.is_closed {
+                    let broken = rules::close(&frame.payload, payload_at);
+                    blame(&mut frame, broken);
+                }
+                frame.close = Some(CloseBody::new(&frame.payload));
+                self.is_closed = true;
+            }
+            (_, Some(part)) => {
+                let ends = matches!(part, Part::Whole | Part::Last);
+                if let Some(message) = &mut self.message {
+                    if ends && message.cuts_character() && !self.is_closed {
+                        frame.violations.push(invalid_utf8(self.offset));
+                        message.refuse();
+                    }
+                    frame.text = message.text_state();
+                }
+                if ends {
+                    let message = self.message.take();
+                    let whole = (part == Part::Whole).then_some(&frame.payload);
+                    frame.message = message.map(|message| message.finish(whole));
+                }
+            }
+            _ => {}
+        }
+        Some(frame)
+    }
+}
+
+/// The bytes that are unmasked at a time.
+const PIECE_MAX: usize = 16 << 10;
+
+fn blame(frame: &mut Frame, broken: impl IntoIterator<Item = Broken>) {
+    for (at, error, expected) in broken {
+        frame.violations.push(Violation {
+            offset: frame.offset + at as u64,
+            fault: Fault::Protocol(error),
+            expected,
+        });
+    }
+    frame.violations.sort_by_key(|violation| violation.offset);
+}
+
+fn invalid_utf8(offset: u64) -> Violation {
+    Violation {
+        offset,
+        fault: Fault::Protocol(ProtocolError::InvalidUtf8),
+        expected: "UTF-8, in its shortest form and without surrogates".into(),
+    }
+}

@@ -1,0 +1,9 @@
+//! Streams seen from outside: frames, messages, faults, handshakes, and how they are shown.
+
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, unreachable_pub)]
+
+mod frames;
+mod handshake;
+mod strict;
+mod support;
+mod text;
