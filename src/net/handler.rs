@@ -4,7 +4,9 @@ use crate::net::decision::{Asking, Decision};
 use crate::net::end::End;
 use crate::net::peer::{ConnectionId, Peer};
 use crate::net::remote::{OwnedMessage, Undelivered};
-use crate::proto::{Acceptance, Chunk, Close, Page, Refusal, Request, Response, SendError, Status};
+use crate::proto::{
+    Acceptance, Chunk, Close, Page, Refusal, Request, Response, Role, SendError, Status,
+};
 
 /// The program's side of an event loop: called for everything that happens, in the loop's thread.
 ///
@@ -103,6 +105,17 @@ pub trait Handler {
     /// A message that a [`Remote`](crate::net::Remote) accepted could not be queued.
     fn undelivered(&mut self, id: ConnectionId, message: OwnedMessage, why: Undelivered) {
         let _ = (id, message, why);
+    }
+
+    /// Bytes passed, as they are on the wire beneath the protocol (above TLS, where there is
+    /// TLS): what the other end sent, before anything is unmasked, or what the operating system
+    /// took of ours. For those who show or record a connection; it costs nothing unless written.
+    ///
+    /// It begins with the first byte of the opening handshake. A connection that asks for a page
+    /// is no exception.
+    #[inline]
+    fn wire(&mut self, id: ConnectionId, sender: Role, bytes: &[u8]) {
+        let _ = (id, sender, bytes);
     }
 
     /// The end, of a connection or of an attempt at one.

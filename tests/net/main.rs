@@ -16,3 +16,4 @@ mod shutdown;
 mod support;
 mod threads;
 mod timeouts;
+mod wire;

@@ -385,6 +385,9 @@ impl<H: Handler> Session<H> {
             }
             Some(n) => {
                 recv.commit(n);
+                let id = cx.hub.name(self.link.place);
+                let read = &recv.unparsed()[recv.unparsed_len() - n..];
+                cx.handler.wire(id, self.role.peer(), read);
                 self.readable = n == size || self.hung_up || !SHORT_READ_DRAINS;
             }
         }
@@ -400,6 +403,10 @@ impl<H: Handler> Session<H> {
         }
         let size = pending.len();
         let sent = self.transport.send(pending)?.unwrap_or(0);
+        if sent > 0 {
+            let id = cx.hub.name(self.link.place);
+            cx.handler.wire(id, self.role, &pending[..sent]);
+        }
         cx.buffers.send.advance(sent);
         // The kernel took less than it was given, so it is full, and will say when it is not.
         self.writable = sent == size;
