@@ -27,13 +27,13 @@ struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     Connect(Box<connect::Args>),
 }
 
 fn main() -> ExitCode {
     match Program::parse().command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(*args),
         Command::Connect(args) => connect::run(&args).into(),
     }
 }

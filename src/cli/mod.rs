@@ -1,9 +1,9 @@
 //! The program: one file a subcommand, and what they share.
 
 mod address;
+mod auth;
 pub(crate) mod connect;
 mod log;
-mod origin;
 pub(crate) mod serve;
 mod signal;
 mod terminal;

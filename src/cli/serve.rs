@@ -7,14 +7,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::ArgAction;
+use openline::net::auth::Guard;
 use openline::net::{Asking, Decision, Handler, LoopConfig, Message, Peer, Threads};
-use openline::proto::{Acceptance, Config, Refusal, Request, SendError, Status};
+use openline::proto::{Acceptance, Config, Refusal, Request, SendError};
 use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
 use crate::cli::address::Address;
+use crate::cli::auth::{Admission, AuthError};
 use crate::cli::log::{self, Format};
-use crate::cli::origin::Origin;
 use crate::cli::signal;
 use crate::cli::terminal::neutralise;
 use crate::cli::values::{Time, parse_size};
@@ -32,6 +33,8 @@ Examples:
   openline serve
   openline serve :8080 --max-message 64k --idle-timeout 5m
   openline serve --origin https://example.com --origin http://localhost:3000
+  openline serve --origin 'https://*.example.com' --auth jwt:jwks.json --auth-from subprotocol
+  echo \"alice $(openssl rand -hex 16)\" > tokens; openline serve --auth bearer:tokens
   openline serve --subprotocol chat.v2 --subprotocol chat.v1 --log-format json 2> log";
 
 /// Run a WebSocket server that echoes text and binary messages
@@ -50,10 +53,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", value_parser = parse_subprotocol, help_heading = "Handshake")]
     subprotocol: Vec<String>,
 
-    /// Let in only pages of this origin, scheme://host[:port] (repeatable); requests without one
-    /// are refused then
-    #[arg(long, value_name = "ORIGIN", help_heading = "Handshake")]
-    origin: Vec<Origin>,
+    #[command(flatten)]
+    admission: Admission,
 
     /// The largest message to receive, such as 64k or 16M
     #[arg(
@@ -127,7 +128,10 @@ pub(crate) fn run(args: Args) -> ExitCode {
             if let Some(tip) = error.tip() {
                 let _ = writeln!(io::stderr(), "  tip: {tip}");
             }
-            ExitCode::FAILURE
+            match error {
+                ServeError::Auth(AuthError::Arguments(_)) => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -145,6 +149,7 @@ fn serve(args: Args) -> Result<(), ServeError> {
         }),
         ..LoopConfig::default()
     };
+    let guard = args.admission.guard().map_err(ServeError::Auth)?;
     let threads = args.threads.unwrap_or_else(Threads::cores);
     let mut server = Threads::new(threads, config).map_err(ServeError::Loop)?;
     let remote = server.remote();
@@ -165,7 +170,7 @@ fn serve(args: Args) -> Result<(), ServeError> {
     let _ = writeln!(stdout, "listening on ws://{address}/").and_then(|()| stdout.flush());
     let echo = |_| Echo {
         subprotocols: args.subprotocol.clone(),
-        origins: args.origin.clone(),
+        guard: guard.clone(),
     };
     server.run(echo).map_err(ServeError::Loop)
 }
@@ -173,6 +178,7 @@ fn serve(args: Args) -> Result<(), ServeError> {
 /// Why there is no server, or no longer.
 #[derive(Debug)]
 enum ServeError {
+    Auth(AuthError),
     Listen { address: Address, error: io::Error },
     Loop(io::Error),
 }
@@ -180,8 +186,10 @@ enum ServeError {
 impl ServeError {
     /// What to do about it.
     fn tip(&self) -> Option<&'static str> {
-        let Self::Listen { error, .. } = self else {
-            return None;
+        let error = match self {
+            Self::Auth(error) => return error.tip(),
+            Self::Listen { error, .. } => error,
+            Self::Loop(_) => return None,
         };
         match error.kind() {
             io::ErrorKind::AddrInUse => Some(
@@ -201,6 +209,7 @@ impl ServeError {
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Auth(error) => error.fmt(f),
             Self::Listen { address, error } => match error.kind() {
                 io::ErrorKind::AddrInUse => write!(f, "{address} is in use already"),
                 _ => write!(f, "cannot listen at {address}: {error}"),
@@ -215,20 +224,18 @@ impl Error for ServeError {}
 /// Sends every message back.
 struct Echo {
     subprotocols: Vec<String>,
-    /// Empty: any, and none.
-    origins: Vec<Origin>,
+    guard: Guard,
 }
 
 impl Handler for Echo {
     type Connection = ();
 
-    fn request(&mut self, request: &Request<'_>, _: &Asking<'_>) -> Result<Decision<()>, Refusal> {
-        let is_ours = |theirs| self.origins.iter().any(|origin| origin.is(theirs));
-        // §10.2: a server that is meant for certain pages only refuses the others.
-        if !self.origins.is_empty() && !request.origin().is_some_and(is_ours) {
-            let refusal = Refusal::new(Status::FORBIDDEN);
-            return Err(refusal.with_text("this origin is not allowed here\n"));
-        }
+    fn request(
+        &mut self,
+        request: &Request<'_>,
+        asking: &Asking<'_>,
+    ) -> Result<Decision<()>, Refusal> {
+        self.guard.admit(request, asking.address())?;
         let is_offered = |name: &&String| request.subprotocols().any(|offer| offer == *name);
         let acceptance = Acceptance {
             subprotocol: self.subprotocols.iter().find(is_offered).cloned(),

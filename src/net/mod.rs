@@ -55,6 +55,7 @@
 //! - The last reply is never lost to a reset: the sending direction is closed first, and input is
 //!   drained, within bounds, before the socket goes.
 
+pub mod auth;
 mod buffers;
 mod config;
 mod connect;

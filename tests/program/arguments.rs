@@ -8,7 +8,14 @@ fn help_teaches() {
         (&["--help"][..], &["serve", "connect", "Usage"][..]),
         (
             &["serve", "--help"],
-            &["--origin", "Examples:", "SIGTERM", "[default: 25s]"],
+            &[
+                "--origin",
+                "Examples:",
+                "SIGTERM",
+                "[default: 25s]",
+                "jwt:FILE",
+                "bearer.TOKEN",
+            ],
         ),
         (
             &["connect", "--help"],
@@ -51,7 +58,27 @@ fn what_is_wrong_is_said_and_exits_with_2() {
         (&["connect", url, "--subprotocol", "a b"], "--subprotocol"),
         (&["connect", url, "--wait", "5"], "25s"),
         (&["serve", "::1"], "brackets"),
-        (&["serve", "--origin", "https://*.example.com"], "without *"),
+        (
+            &["serve", "--origin", "https://*example.com"],
+            "one whole label",
+        ),
+        (&["serve", "--origin", "https://*.com"], "two labels"),
+        (&["serve", "--origin", "null"], "anyone"),
+        (&["serve", "--auth", "basic:file"], "bearer:FILE"),
+        (&["serve", "--auth", "jwt:"], "the file is missing"),
+        (&["serve", "--auth-from", "header"], "--auth"),
+        (
+            &["serve", "--auth", "jwt:f", "--auth-from", "cookie"],
+            "cookie:NAME",
+        ),
+        (
+            &["serve", "--auth", "jwt:f", "--auth-from", "cookie:sid"],
+            "needs --origin",
+        ),
+        (
+            &["serve", "--auth", "bearer:f", "--jwt-issuer", "a"],
+            "jwt-secret:FILE",
+        ),
         (&["serve", "--origin", "https://example.com/"], "no path"),
         (&["serve", "--max-message", "1.5M"], "16M"),
         (&["serve", "--subprotocol", "a,b"], "subprotocol"),

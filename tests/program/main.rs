@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod arguments;
+mod auth;
 mod connect;
 mod serve;
 mod support;
