@@ -40,6 +40,10 @@ pub struct LoopConfig {
     /// that a browser that sends a larger one learns 1009, and not 1006 from a reset.
     pub linger_size_max: usize,
 
+    /// The topics that one connection may subscribe to. Default: 256, several times what a
+    /// dashboard shows; it bounds what a peer can have a server remember.
+    pub subscriptions_max: usize,
+
     /// When the loop shuts down: how long connections may take for their closing handshakes.
     /// Default: 10 s, what process supervisors commonly wait before they kill.
     pub shutdown_timeout: Duration,
@@ -58,6 +62,7 @@ impl Default for LoopConfig {
             accept_pause: Duration::from_millis(250),
             linger_timeout: Duration::from_secs(5),
             linger_size_max: 64 << 20,
+            subscriptions_max: 256,
             shutdown_timeout: Duration::from_secs(10),
             mailbox_max: 65_536,
         }

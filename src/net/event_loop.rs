@@ -23,9 +23,10 @@ use crate::net::handler::{Handler, Message};
 use crate::net::hub::{Hub, Place};
 use crate::net::listener::{Accept, Listener};
 use crate::net::peer::{ConnectionId, Peer};
-use crate::net::remote::{Content, Letter, Mailbox, Post, Remote, Undelivered};
+use crate::net::remote::{Content, Item, Letter, Mailbox, Post, Remote, Undelivered};
 use crate::net::session::{Context, Flow, Readiness, Session, tell};
 use crate::net::timers::Timers;
+use crate::net::topics::Delivery;
 use crate::net::transport::Transport;
 use crate::proto::{ClientRequest, Role, SendError};
 
@@ -53,8 +54,9 @@ pub struct EventLoop<H: Handler> {
     /// Clients whose every address failed at once, for `run` to tell.
     stillborn: Vec<(H::Connection, End)>,
     hub: Hub,
-    /// The memory of letters delivered.
-    letters: Vec<Letter>,
+    /// The memory of what was taken from the mailbox, and of what was published.
+    items: Vec<Item>,
+    deliveries: Vec<Delivery>,
     phase: Phase,
 }
 
@@ -80,6 +82,7 @@ impl<H: Handler> EventLoop<H> {
     /// The loop that grows from `seed`, in the thread that it is to run in.
     pub(super) fn from_seed(seed: Seed, handler: H, config: LoopConfig) -> io::Result<Self> {
         let now = Instant::now();
+        let hub = Hub::new(seed.number, seed.remote, now, config.subscriptions_max);
         let mut this = Self {
             poll: seed.poll,
             events: Events::with_capacity(EVENTS_MAX),
@@ -92,8 +95,9 @@ impl<H: Handler> EventLoop<H> {
             generation: 0,
             again: VecDeque::new(),
             stillborn: Vec::new(),
-            hub: Hub::new(seed.number, seed.remote, now),
-            letters: Vec::new(),
+            hub,
+            items: Vec::new(),
+            deliveries: Vec::new(),
             phase: Phase::Running,
         };
         for listener in seed.listeners {
@@ -219,13 +223,14 @@ impl<H: Handler> EventLoop<H> {
         if woken {
             self.handle_mailbox();
         }
+        self.deliver_publications();
         self.handle_deadlines();
         Ok(())
     }
 
     /// How long there is nothing to do, unless a socket becomes ready; `None`: for ever.
     fn patience(&self) -> Option<Duration> {
-        if !self.again.is_empty() {
+        if !self.again.is_empty() || !self.hub.topics.is_quiet() {
             return Some(Duration::ZERO);
         }
         let draining = match self.phase {
@@ -374,15 +379,25 @@ impl<H: Handler> EventLoop<H> {
     }
 
     fn handle_mailbox(&mut self) {
-        let empty = mem::take(&mut self.letters);
+        let empty = mem::take(&mut self.items);
         let Post {
-            mut letters,
+            mut items,
             shutdowns,
             ..
         } = self.mailbox().take(empty);
+        let mut letters = Vec::new();
+        for item in items.drain(..) {
+            match item {
+                // Now, so that it comes before or after what is published as it did there.
+                Item::Letter(letter) if letter.is_of_topics() => self.subscribe(letter),
+                Item::Letter(letter) => letters.push(letter),
+                Item::News(topic, message) => self.hub.topics.publish(&topic, &message, None),
+            }
+        }
+        self.items = items;
         // Those to one connection together, in their order, so that they leave in one write.
         letters.sort_by_key(|letter| letter.id);
-        let mut rest = letters.drain(..).peekable();
+        let mut rest = letters.into_iter().peekable();
         while let Some(first) = rest.next() {
             let id = first.id;
             let mut contents = vec![first.content];
@@ -401,8 +416,6 @@ impl<H: Handler> EventLoop<H> {
                 }
             }
         }
-        drop(rest);
-        self.letters = letters;
         for _ in 0..shutdowns {
             self.shut_down();
         }
@@ -410,9 +423,55 @@ impl<H: Handler> EventLoop<H> {
 
     /// Tells of the letters that nobody will read.
     fn refuse_letters(&mut self) {
-        for letter in self.mailbox().take(Vec::new()).letters {
-            self.return_to_sender(letter);
+        for item in self.mailbox().take(Vec::new()).items {
+            if let Item::Letter(letter) = item {
+                self.return_to_sender(letter);
+            }
         }
+    }
+
+    /// Obeys a letter that is about a subscription.
+    fn subscribe(&mut self, letter: Letter) {
+        let place = letter.id.place;
+        let session = self.sessions.get_mut(place.index as usize);
+        let Some(session) = session.filter(|session| session.place() == place) else {
+            return self.return_to_sender(letter);
+        };
+        if let Content::Message(message) = letter.content
+            && let Err(why) = session.subscribe(&message, &mut self.hub)
+        {
+            self.handler.undelivered(letter.id, message, why);
+        }
+    }
+
+    /// Sends what was published in this turn: to each subscriber all of it at once.
+    fn deliver_publications(&mut self) {
+        if !self.hub.abroad.is_empty() {
+            let (remote, number) = (&self.hub.remote, self.hub.number);
+            if !remote.pass_on(number, &self.hub.abroad) {
+                let count = self.hub.abroad.len();
+                warn!(
+                    target: "openline",
+                    thread = number, count, "publications are lost: a mailbox is full"
+                );
+            }
+            self.hub.abroad.clear();
+        }
+        if self.hub.topics.is_quiet() {
+            return;
+        }
+        let mut deliveries = mem::take(&mut self.deliveries);
+        let publications = self.hub.topics.take(&mut deliveries);
+        for group in deliveries.chunk_by(|a, b| a.connection == b.connection) {
+            self.visit(group[0].connection, |session, cx| {
+                let messages = group
+                    .iter()
+                    .map(|delivery| &publications[delivery.publication as usize].message);
+                session.deliver_published(messages, cx)
+            });
+        }
+        deliveries.clear();
+        self.deliveries = deliveries;
     }
 
     fn return_to_sender(&mut self, letter: Letter) {

@@ -64,6 +64,24 @@ impl Handle {
         }
     }
 
+    /// Has the connection subscribe to a topic.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn subscribe(&self, topic: &str) -> Result<(), RemoteError> {
+        self.send(OwnedMessage::Subscribe(topic.to_owned()))
+    }
+
+    /// Has a subscription of the connection end.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn unsubscribe(&self, topic: &str) -> Result<(), RemoteError> {
+        self.send(OwnedMessage::Unsubscribe(topic.to_owned()))
+    }
+
     /// Has the closing handshake begun.
     ///
     /// # Errors

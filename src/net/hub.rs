@@ -1,9 +1,12 @@
 //! What a loop has in common for all its connections, and lends to each callback.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::net::peer::ConnectionId;
+use crate::net::peer::{ConnectionId, Link};
 use crate::net::remote::Remote;
+use crate::net::topics::{SubscribeError, Topics};
+use crate::proto::Prepared;
 
 /// A loop, as a callback sees it.
 #[derive(Debug)]
@@ -14,14 +17,40 @@ pub(super) struct Hub {
     pub(super) remote: Remote,
     /// When the present turn began.
     pub(super) now: Instant,
+    pub(super) topics: Topics,
+    /// The subscriptions that a connection may have.
+    pub(super) subscriptions_max: usize,
+    /// What was published in this turn, for the other loops of the group.
+    pub(super) abroad: Vec<(Arc<str>, Prepared)>,
 }
 
 impl Hub {
-    pub(super) fn new(number: u16, remote: Remote, now: Instant) -> Self {
+    pub(super) fn new(number: u16, remote: Remote, now: Instant, subscriptions_max: usize) -> Self {
         Self {
             number,
             remote,
             now,
+            topics: Topics::default(),
+            subscriptions_max,
+            abroad: Vec::new(),
+        }
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        link: &mut Link,
+        topic: &str,
+    ) -> Result<bool, SubscribeError> {
+        let (index, own) = (link.place.index, &mut link.subscriptions);
+        self.topics
+            .subscribe(index, own, topic, self.subscriptions_max)
+    }
+
+    /// Publishes to the subscribers of every loop, but for one of this loop's connections.
+    pub(super) fn publish(&mut self, topic: &str, message: &Prepared, except: Option<u32>) {
+        self.topics.publish(topic, message, except);
+        if self.remote.is_group() {
+            self.abroad.push((topic.into(), message.clone()));
         }
     }
 

@@ -71,6 +71,7 @@ mod remote;
 mod session;
 mod threads;
 mod timers;
+mod topics;
 mod transport;
 
 pub use config::LoopConfig;
@@ -82,3 +83,4 @@ pub use handler::{Handler, Message};
 pub use peer::{ConnectionId, Peer};
 pub use remote::{OwnedMessage, Remote, RemoteError, Undelivered};
 pub use threads::Threads;
+pub use topics::{SubscribeError, TOPIC_MAX};

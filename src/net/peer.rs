@@ -8,6 +8,7 @@ use crate::net::handle::{Handle, Life};
 use crate::net::handler::Message;
 use crate::net::hub::{Hub, Place};
 use crate::net::remote::Remote;
+use crate::net::topics::{SubscribeError, Subscriptions};
 use crate::proto::{
     Close, CloseCode, Connection, Data, Fragments, Prepared, Role, SendBuffer, SendError,
 };
@@ -44,6 +45,7 @@ pub struct Peer<'a> {
 pub(super) struct Link {
     pub(super) address: SocketAddr,
     pub(super) place: Place,
+    pub(super) subscriptions: Subscriptions,
     /// What few connections have.
     pub(super) extras: Option<Box<Extras>>,
 }
@@ -79,6 +81,43 @@ impl Peer<'_> {
     #[must_use]
     pub fn remote(&self) -> &Remote {
         &self.hub.remote
+    }
+
+    /// Has this connection get all that is [published](Self::publish) on a topic from now on;
+    /// answers whether that is new. It ends with the connection.
+    ///
+    /// # Errors
+    ///
+    /// When it subscribes to too many, or the name is too long.
+    pub fn subscribe(&mut self, topic: &str) -> Result<bool, SubscribeError> {
+        self.hub.subscribe(self.link, topic)
+    }
+
+    /// Takes a subscription back; answers whether there was one.
+    pub fn unsubscribe(&mut self, topic: &str) -> bool {
+        self.hub
+            .topics
+            .unsubscribe(&mut self.link.subscriptions, topic)
+    }
+
+    /// The topics that this connection subscribes to, the latest first.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &str> {
+        self.hub.topics.names(self.link.subscriptions)
+    }
+
+    /// Sends a message to everyone who subscribes to a topic, this connection included if it
+    /// does, in every loop of the [group](crate::net::Threads).
+    ///
+    /// The message was encoded once for all. It leaves at the end of this turn of the loop, so
+    /// that several publications leave for each subscriber in one write.
+    pub fn publish(&mut self, topic: &str, message: &Prepared) {
+        self.hub.publish(topic, message, None);
+    }
+
+    /// As [`publish`](Self::publish), but not to this connection.
+    pub fn publish_to_others(&mut self, topic: &str, message: &Prepared) {
+        let own = self.link.place.index;
+        self.hub.publish(topic, message, Some(own));
     }
 
     /// What we are in this connection.

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mio::{Registry, Token, Waker};
 
 use crate::net::peer::ConnectionId;
+use crate::net::topics::SubscribeError;
 use crate::proto::{CloseCode, Prepared, SendError};
 
 /// A message on its way from another thread.
@@ -27,6 +28,10 @@ pub enum OwnedMessage {
     Prepared(Prepared),
     /// A Ping.
     Ping(Vec<u8>),
+    /// No message, but a subscription of the connection to this topic.
+    Subscribe(String),
+    /// No message, but the end of a subscription.
+    Unsubscribe(String),
     /// The closing handshake's beginning; without a code, if there is none to give.
     Close(Option<(CloseCode, String)>),
 }
@@ -61,10 +66,10 @@ impl Remote {
     fn post(&self, id: ConnectionId, content: Content) -> Result<(), RemoteError> {
         let mailbox = self.mailbox_of(id)?;
         mailbox.put(|post| {
-            if post.letters.len() >= mailbox.letters_max {
+            if post.items.len() >= mailbox.items_max {
                 return Err(RemoteError::Full);
             }
-            post.letters.push(Letter { id, content });
+            post.items.push(Item::Letter(Letter { id, content }));
             Ok(())
         })
     }
@@ -72,7 +77,7 @@ impl Remote {
     /// Posts what is bounded otherwise, as decisions are by the connections that await them.
     pub(super) fn post_always(&self, letter: Letter) -> Result<(), RemoteError> {
         self.mailbox_of(letter.id)?.put(|post| {
-            post.letters.push(letter);
+            post.items.push(Item::Letter(letter));
             Ok(())
         })
     }
@@ -98,6 +103,30 @@ impl Remote {
         self.send(id, OwnedMessage::Close(Some((code, reason.to_owned()))))
     }
 
+    /// Has a message sent to everyone who subscribes to `topic`, in every loop. It leaves together
+    /// with all else that is published in the same turn of its loop.
+    ///
+    /// # Errors
+    ///
+    /// When a mailbox is full, or every loop is gone. The loops whose mailboxes are not full
+    /// have it all the same.
+    pub fn publish(&self, topic: &str, message: &Prepared) -> Result<(), RemoteError> {
+        let topic: Arc<str> = topic.into();
+        let mut result = Err(RemoteError::Gone);
+        for mailbox in &*self.group {
+            let news = [(Arc::clone(&topic), message.clone())];
+            match mailbox.put_news(&news) {
+                Err(RemoteError::Gone) => {}
+                Ok(()) if result.is_ok() || matches!(result, Err(RemoteError::Gone)) => {
+                    result = Ok(());
+                }
+                Ok(()) => {}
+                Err(error) => result = Err(error),
+            }
+        }
+        result
+    }
+
     /// Has the loops stop: no connection is accepted any more, those that are open are closed with
     /// 1001, and [`run`](crate::net::EventLoop::run) returns when they are gone or
     /// [`shutdown_timeout`](crate::net::LoopConfig::shutdown_timeout) has passed.
@@ -119,6 +148,22 @@ impl Remote {
             }
         }
         result
+    }
+
+    /// Passes on what one loop published to the others; answers whether all took it.
+    pub(super) fn pass_on(&self, number: u16, news: &[(Arc<str>, Prepared)]) -> bool {
+        let mut taken = true;
+        for (other, mailbox) in self.group.iter().enumerate() {
+            if other != usize::from(number) {
+                taken &= !matches!(mailbox.put_news(news), Err(RemoteError::Full));
+            }
+        }
+        taken
+    }
+
+    /// Whether there are several loops.
+    pub(super) fn is_group(&self) -> bool {
+        self.group.len() > 1
     }
 
     /// Those whose mailboxes these are.
@@ -171,6 +216,8 @@ pub enum Undelivered {
     NotOpen,
     /// It would not take the message.
     Send(SendError),
+    /// It may not have the subscription.
+    Subscribe(SubscribeError),
 }
 
 impl fmt::Display for Undelivered {
@@ -179,17 +226,36 @@ impl fmt::Display for Undelivered {
             Self::Ended => f.write_str("the connection has ended"),
             Self::NotOpen => f.write_str("the connection is not open yet"),
             Self::Send(error) => error.fmt(f),
+            Self::Subscribe(error) => error.fmt(f),
         }
     }
 }
 
 impl Error for Undelivered {}
 
-/// What comes from another thread, and whom it is for.
+/// What comes from another thread.
+#[derive(Debug)]
+pub(super) enum Item {
+    Letter(Letter),
+    /// To all who subscribe to a topic.
+    News(Arc<str>, Prepared),
+}
+
+/// What is for one connection.
 #[derive(Debug)]
 pub(super) struct Letter {
     pub(super) id: ConnectionId,
     pub(super) content: Content,
+}
+
+impl Letter {
+    /// Whether it is about a subscription.
+    pub(super) fn is_of_topics(&self) -> bool {
+        matches!(
+            self.content,
+            Content::Message(OwnedMessage::Subscribe(_) | OwnedMessage::Unsubscribe(_))
+        )
+    }
 }
 
 #[derive(Debug)]
@@ -204,7 +270,7 @@ pub(super) enum Content {
 /// What waits for the loop.
 #[derive(Debug, Default)]
 pub(super) struct Post {
-    pub(super) letters: Vec<Letter>,
+    pub(super) items: Vec<Item>,
     /// How often shutdown was asked for.
     pub(super) shutdowns: u32,
     /// Whether the waker was rung for what waits.
@@ -216,25 +282,25 @@ pub(super) struct Post {
 #[derive(Debug)]
 pub(super) struct Mailbox {
     post: Mutex<Post>,
-    letters_max: usize,
+    items_max: usize,
     waker: Waker,
 }
 
 impl Mailbox {
-    pub(super) fn new(registry: &Registry, token: Token, letters_max: usize) -> io::Result<Self> {
+    pub(super) fn new(registry: &Registry, token: Token, items_max: usize) -> io::Result<Self> {
         Ok(Self {
             post: Mutex::default(),
-            letters_max,
+            items_max,
             waker: Waker::new(registry, token)?,
         })
     }
 
     /// Takes all that waits. `empty`, used before, gives its memory to what comes next.
-    pub(super) fn take(&self, mut empty: Vec<Letter>) -> Post {
+    pub(super) fn take(&self, mut empty: Vec<Item>) -> Post {
         empty.clear();
         let mut post = self.lock();
         let next = Post {
-            letters: empty,
+            items: empty,
             ..Post::default()
         };
         mem::replace(&mut *post, next)
@@ -248,6 +314,18 @@ impl Mailbox {
             ..Post::default()
         };
         mem::replace(&mut *post, gone)
+    }
+
+    fn put_news(&self, news: &[(Arc<str>, Prepared)]) -> Result<(), RemoteError> {
+        self.put(|post| {
+            if post.items.len() >= self.items_max {
+                return Err(RemoteError::Full);
+            }
+            let news = news.iter().cloned();
+            post.items
+                .extend(news.map(|(topic, message)| Item::News(topic, message)));
+            Ok(())
+        })
     }
 
     fn put(

@@ -16,4 +16,5 @@ mod shutdown;
 mod support;
 mod threads;
 mod timeouts;
+mod topics;
 mod wire;

@@ -85,6 +85,7 @@ impl<H: Handler> Session<H> {
             at: cx.hub.now,
             why,
         };
+        cx.hub.topics.leave(&mut self.link.subscriptions);
         if let Some(life) = self.link.extras.take().and_then(|extras| extras.life) {
             life.end();
         }

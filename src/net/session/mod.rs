@@ -30,10 +30,11 @@ use crate::net::handler::{Handler, Message};
 use crate::net::hub::{Hub, Place};
 use crate::net::peer::{ConnectionId, Link, Peer};
 use crate::net::remote::{Content, OwnedMessage, Undelivered};
+use crate::net::topics::Subscriptions;
 use crate::net::transport::{SHORT_READ_DRAINS, Transport};
 use crate::proto::{
-    Close, CloseCode, Connection, Event, HandshakeError, Refusal, Role, SendError, ServerHandshake,
-    Status,
+    Close, CloseCode, Connection, Event, HandshakeError, Prepared, Refusal, Role, SendError,
+    ServerHandshake, Status,
 };
 
 use ending::Linger;
@@ -160,6 +161,7 @@ impl<H: Handler> Session<H> {
             link: Link {
                 address,
                 place,
+                subscriptions: Subscriptions::NONE,
                 extras: None,
             },
             role,
@@ -265,6 +267,42 @@ impl<H: Handler> Session<H> {
             }
             true
         })
+    }
+
+    /// What was published for it.
+    pub(super) fn deliver_published<'a>(
+        &mut self,
+        messages: impl Iterator<Item = &'a Prepared>,
+        cx: &mut Context<'_, H>,
+    ) -> Flow {
+        self.work(cx, |session, cx| {
+            if let State::Open(connection, _) = &mut session.state {
+                for message in messages {
+                    let _ = connection.send_prepared(message, &mut cx.buffers.send);
+                }
+            }
+            false
+        })
+    }
+
+    /// Obeys a message that is about a subscription.
+    pub(super) fn subscribe(
+        &mut self,
+        message: &OwnedMessage,
+        hub: &mut Hub,
+    ) -> Result<(), Undelivered> {
+        match (&self.state, message) {
+            (State::Lingering(_), _) => Err(Undelivered::Ended),
+            (State::Open(..), OwnedMessage::Subscribe(topic)) => {
+                let subscribed = hub.subscribe(&mut self.link, topic);
+                subscribed.map(|_| ()).map_err(Undelivered::Subscribe)
+            }
+            (State::Open(..), OwnedMessage::Unsubscribe(topic)) => {
+                hub.topics.unsubscribe(&mut self.link.subscriptions, topic);
+                Ok(())
+            }
+            _ => Err(Undelivered::NotOpen),
+        }
     }
 
     /// The loop stops: begins the closing handshake, or breaks off the opening one.
@@ -535,6 +573,9 @@ impl<H: Handler> Session<H> {
             OwnedMessage::Binary(data) => connection.send_binary(data, send),
             OwnedMessage::Prepared(prepared) => connection.send_prepared(prepared, send),
             OwnedMessage::Ping(payload) => connection.send_ping(payload, send),
+            OwnedMessage::Subscribe(_) | OwnedMessage::Unsubscribe(_) => {
+                return self.subscribe(message, cx.hub);
+            }
             OwnedMessage::Close(close) => {
                 let close = close.as_ref().map(|(code, reason)| Close {
                     code: *code,

@@ -1,0 +1,347 @@
+//! Topics: whoever subscribes gets what is published, in one write a turn, in whatever thread.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use openline::net::{
+    Asking, ConnectionId, Decision, End, Handle, Handler, LoopConfig, Message, OwnedMessage, Peer,
+    Remote, RemoteError, SubscribeError, Threads, Undelivered,
+};
+use openline::proto::{Acceptance, Config, Prepared, Refusal, Request, SendError};
+
+use crate::support::{CLOSE, PATIENCE, PING, PONG, Raw, TEXT, config, frame};
+
+/// Does as it is told: `sub TOPIC`, `unsub TOPIC`, `pub TOPIC TEXT…`, `others TOPIC TEXT`; answers
+/// the first two, and publishes each word of the text.
+struct Board {
+    seen: Sender<Seen>,
+    writes: Arc<AtomicUsize>,
+}
+
+enum Seen {
+    Open(Handle),
+    End,
+    Undelivered(ConnectionId, OwnedMessage, Undelivered),
+}
+
+impl Handler for Board {
+    type Connection = ();
+
+    fn request(&mut self, _: &Request<'_>, _: &Asking<'_>) -> Result<Decision<()>, Refusal> {
+        Ok((Acceptance::default(), ()).into())
+    }
+
+    fn open(&mut self, (): &mut (), peer: &mut Peer<'_>) {
+        let _ = self.seen.send(Seen::Open(peer.handle()));
+    }
+
+    fn message(
+        &mut self,
+        (): &mut (),
+        peer: &mut Peer<'_>,
+        message: Message<'_>,
+    ) -> Result<(), SendError> {
+        let Message::Text(text) = message else {
+            return Ok(());
+        };
+        let mut words = text.split(' ');
+        let (what, topic) = (words.next().unwrap(), words.next().unwrap_or_default());
+        match what {
+            "sub" => {
+                let subscribed = peer.subscribe(topic);
+                peer.send_text(&format!("{subscribed:?}"))
+            }
+            "unsub" => {
+                let had = peer.unsubscribe(topic);
+                peer.send_text(&format!("{had}"))
+            }
+            "mine" => {
+                let names: Vec<&str> = peer.subscriptions().collect();
+                let names = names.join(" ");
+                peer.send_text(&names)
+            }
+            "pub" => {
+                for word in words {
+                    peer.publish(topic, &Prepared::text(word));
+                }
+                Ok(())
+            }
+            "others" => {
+                for word in words {
+                    peer.publish_to_others(topic, &Prepared::text(word));
+                }
+                Ok(())
+            }
+            _ => unreachable!("{text}"),
+        }
+    }
+
+    fn flushed(&mut self, (): &mut (), _: &mut Peer<'_>) {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn undelivered(&mut self, id: ConnectionId, message: OwnedMessage, why: Undelivered) {
+        let _ = self.seen.send(Seen::Undelivered(id, message, why));
+    }
+
+    fn end(&mut self, _: Option<()>, _: &End) {
+        let _ = self.seen.send(Seen::End);
+    }
+}
+
+struct Group {
+    address: SocketAddr,
+    remote: Remote,
+    seen: Receiver<Seen>,
+    writes: Arc<AtomicUsize>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+fn start(threads: usize, config: LoopConfig) -> Group {
+    let mut group = Threads::new(threads, config).unwrap();
+    let address = group.listen("127.0.0.1:0").unwrap();
+    let remote = group.remote();
+    let (seen, receiver) = channel();
+    let writes = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&writes);
+    let thread = thread::spawn(move || {
+        group.run(|_| Board {
+            seen: seen.clone(),
+            writes: Arc::clone(&counter),
+        })
+    });
+    Group {
+        address,
+        remote,
+        seen: receiver,
+        writes,
+        thread,
+    }
+}
+
+impl Group {
+    fn open(&self) -> (Raw, Handle) {
+        let raw = Raw::open(self.address);
+        match self.seen.recv_timeout(PATIENCE).unwrap() {
+            Seen::Open(handle) => (raw, handle),
+            _ => panic!("it opens first"),
+        }
+    }
+
+    /// How many writes there have been: what they wrote may be here before that is counted.
+    fn writes(&self) -> usize {
+        let mut writes = self.writes.load(Ordering::Relaxed);
+        loop {
+            thread::sleep(Duration::from_millis(100));
+            match self.writes.load(Ordering::Relaxed) {
+                same if same == writes => return writes,
+                more => writes = more,
+            }
+        }
+    }
+
+    fn stop(self) {
+        self.remote.shutdown().unwrap();
+        let _ = self.remote.shutdown();
+        self.thread.join().unwrap().unwrap();
+    }
+}
+
+fn tell(raw: &mut Raw, what: &str) {
+    raw.send(&frame(TEXT, what.as_bytes()));
+}
+
+fn ask(raw: &mut Raw, what: &str) -> String {
+    tell(raw, what);
+    text(raw)
+}
+
+fn text(raw: &mut Raw) -> String {
+    let (first, payload) = raw.frame();
+    assert_eq!(first, TEXT);
+    String::from_utf8(payload).unwrap()
+}
+
+/// Nothing is on its way but the answer to this.
+fn assert_quiet(raw: &mut Raw) {
+    raw.send(&frame(PING, b"?"));
+    assert_eq!(raw.frame(), (PONG, b"?".to_vec()));
+}
+
+#[test]
+fn subscribers_get_what_is_published_and_nobody_else() {
+    let group = start(1, config(Config::default()));
+    let (mut a, _) = group.open();
+    let (mut b, _) = group.open();
+    let (mut c, _) = group.open();
+    assert_eq!(ask(&mut a, "sub x"), "Ok(true)");
+    assert_eq!(ask(&mut a, "sub x"), "Ok(false)");
+    assert_eq!(ask(&mut b, "sub x"), "Ok(true)");
+    assert_eq!(ask(&mut b, "sub y"), "Ok(true)");
+    assert_eq!(ask(&mut b, "mine"), "y x");
+    tell(&mut c, "pub x 1");
+    for raw in [&mut a, &mut b] {
+        assert_eq!(text(raw), "1");
+    }
+    tell(&mut a, "pub x 2");
+    tell(&mut b, "others x 3");
+    assert_eq!((text(&mut a), text(&mut a)), ("2".into(), "3".into()));
+    assert_eq!(text(&mut b), "2");
+    assert_eq!(ask(&mut b, "unsub x"), "true");
+    assert_eq!(ask(&mut b, "unsub x"), "false");
+    tell(&mut c, "pub x 4");
+    assert_eq!(text(&mut a), "4");
+    for raw in [&mut a, &mut b, &mut c] {
+        assert_quiet(raw);
+    }
+    group.stop();
+}
+
+#[test]
+fn several_publications_in_one_turn_are_one_write_for_each_subscriber() {
+    const SUBSCRIBERS: usize = 100;
+    let group = start(1, config(Config::default()));
+    let mut raws: Vec<Raw> = (0..SUBSCRIBERS).map(|_| group.open().0).collect();
+    for raw in &mut raws {
+        assert_eq!(ask(raw, "sub x"), "Ok(true)");
+        assert_eq!(ask(raw, "sub y"), "Ok(true)");
+    }
+    let (mut publisher, _) = group.open();
+    assert_quiet(&mut publisher);
+    let before = group.writes();
+    // In one segment, so that it is read at once.
+    let news = [
+        frame(TEXT, b"pub x 1 2"),
+        frame(TEXT, b"pub y 3"),
+        frame(TEXT, b"pub x 4"),
+    ];
+    publisher.send(&news.concat());
+    for raw in &mut raws {
+        for expected in ["1", "2", "3", "4"] {
+            assert_eq!(text(raw), expected);
+        }
+    }
+    assert_quiet(&mut publisher);
+    assert_eq!(
+        group.writes() - before,
+        SUBSCRIBERS + 1,
+        "and one for the Pong"
+    );
+    group.stop();
+}
+
+#[test]
+fn publications_reach_every_thread_from_any() {
+    let group = start(3, config(Config::default()));
+    let mut raws: Vec<Raw> = (0..60).map(|_| group.open().0).collect();
+    for raw in &mut raws {
+        assert_eq!(ask(raw, "sub x"), "Ok(true)");
+    }
+    tell(&mut raws[0], "pub x here");
+    for raw in &mut raws {
+        assert_eq!(text(raw), "here");
+    }
+    tell(&mut raws[59], "others x there");
+    for raw in &mut raws[..59] {
+        assert_eq!(text(raw), "there");
+    }
+    let remote = group.remote.clone();
+    let publisher = thread::spawn(move || {
+        for n in 0..100 {
+            remote
+                .publish("x", &Prepared::text(&n.to_string()))
+                .unwrap();
+        }
+    });
+    for raw in &mut raws {
+        for n in 0..100 {
+            assert_eq!(text(raw), n.to_string());
+        }
+    }
+    publisher.join().unwrap();
+    for raw in &mut raws {
+        assert_quiet(raw);
+    }
+    group.stop();
+}
+
+#[test]
+fn other_threads_subscribe_and_who_has_ended_is_no_subscriber() {
+    let group = start(2, config(Config::default()));
+    let (mut a, handle_a) = group.open();
+    let (mut b, handle_b) = group.open();
+    for handle in [&handle_a, &handle_b] {
+        handle.subscribe("x").unwrap();
+    }
+    group.remote.publish("x", &Prepared::text("1")).unwrap();
+    for raw in [&mut a, &mut b] {
+        assert_eq!(text(raw), "1");
+    }
+    handle_a.unsubscribe("x").unwrap();
+    group.remote.publish("x", &Prepared::text("2")).unwrap();
+    assert_eq!(text(&mut b), "2");
+    assert_quiet(&mut a);
+
+    b.send(&frame(CLOSE, b""));
+    assert_eq!(b.frame(), (CLOSE, Vec::new()));
+    drop(b);
+    assert!(matches!(
+        group.seen.recv_timeout(PATIENCE).unwrap(),
+        Seen::End
+    ));
+    group.remote.publish("x", &Prepared::text("3")).unwrap();
+    // The next at its place in the table inherits nothing.
+    let (mut c, _) = group.open();
+    group.remote.publish("x", &Prepared::text("4")).unwrap();
+    for raw in [&mut a, &mut c] {
+        assert_quiet(raw);
+    }
+    assert!(matches!(handle_b.subscribe("x"), Err(RemoteError::Ended)));
+    let subscribe = OwnedMessage::Subscribe("x".to_owned());
+    group.remote.send(handle_b.id(), subscribe.clone()).unwrap();
+    let Seen::Undelivered(id, message, why) = group.seen.recv_timeout(PATIENCE).unwrap() else {
+        panic!("it is given back");
+    };
+    assert_eq!((id, message), (handle_b.id(), subscribe));
+    assert_eq!(why, Undelivered::Ended);
+    group.stop();
+}
+
+#[test]
+fn subscriptions_have_a_limit() {
+    let limits = LoopConfig {
+        subscriptions_max: 2,
+        ..config(Config::default())
+    };
+    let group = start(1, limits);
+    let (mut raw, handle) = group.open();
+    for topic in ["a", "b"] {
+        assert_eq!(ask(&mut raw, &format!("sub {topic}")), "Ok(true)");
+    }
+    assert_eq!(ask(&mut raw, "sub c"), "Err(TooMany { max: 2 })");
+    handle.subscribe("c").unwrap();
+    let Seen::Undelivered(_, _, why) = group.seen.recv_timeout(PATIENCE).unwrap() else {
+        panic!("it is given back");
+    };
+    assert_eq!(
+        why,
+        Undelivered::Subscribe(SubscribeError::TooMany { max: 2 })
+    );
+    assert_eq!(ask(&mut raw, "unsub a"), "true");
+    assert_eq!(ask(&mut raw, "sub c"), "Ok(true)");
+    group.stop();
+}
+
+#[test]
+fn publishing_to_loops_that_are_gone_says_so() {
+    let group = start(2, config(Config::default()));
+    let remote = group.remote.clone();
+    group.stop();
+    let published = remote.publish("x", &Prepared::text("x"));
+    assert!(matches!(published, Err(RemoteError::Gone)));
+}
