@@ -98,6 +98,7 @@ const fn protocol_name(error: &ProtocolError) -> &'static str {
         ProtocolError::FrameTooLarge { .. } => "frame-too-large",
         ProtocolError::MessageTooLarge { .. } => "message-too-large",
         ProtocolError::TooManyFragments { .. } => "too-many-fragments",
+        ProtocolError::MessageTooSlow { .. } => "message-too-slow",
     }
 }
 

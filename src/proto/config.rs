@@ -44,6 +44,12 @@ pub struct Config {
     /// allowed.
     pub fragments_max: u32,
 
+    /// From the first bytes of a message to its last, where messages are delivered whole; `None`:
+    /// for ever. Default: 2 min, in which the largest message that is allowed comes over a poor
+    /// line (1.1 Mbit/s); who never finishes one holds memory of ours. Chunks hold none, and
+    /// may take as long as they like.
+    pub message_timeout: Option<Duration>,
+
     /// The bytes that may wait to be sent before data messages are refused and parsing pauses.
     /// Default: 1 MiB, some ten times what a kernel takes at once; a peer that does not read
     /// costs this and one message more.
@@ -84,6 +90,7 @@ impl Default for Config {
             frame_size_max: 16 << 20,
             message_size_max: 16 << 20,
             fragments_max: 131_072,
+            message_timeout: Some(Duration::from_secs(120)),
             send_queue_max: 1 << 20,
             handshake_size_max: 16 << 10,
             headers_max: 100,

@@ -7,6 +7,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use crate::proto::close::{CloseCode, REASON_MAX};
 use crate::proto::frame::CONTROL_PAYLOAD_MAX;
@@ -63,6 +64,12 @@ pub enum ProtocolError {
         /// The limit in force, [`Config::fragments_max`](crate::proto::Config::fragments_max).
         max: u32,
     },
+    /// A message that was not finished in time (§10.4).
+    MessageTooSlow {
+        /// The limit in force,
+        /// [`Config::message_timeout`](crate::proto::Config::message_timeout).
+        max: Duration,
+    },
 }
 
 impl ProtocolError {
@@ -74,6 +81,7 @@ impl ProtocolError {
             Self::FrameTooLarge { .. }
             | Self::MessageTooLarge { .. }
             | Self::TooManyFragments { .. } => CloseCode::MESSAGE_TOO_BIG,
+            Self::MessageTooSlow { .. } => CloseCode::POLICY_VIOLATION,
             _ => CloseCode::PROTOCOL_ERROR,
         }
     }
@@ -94,7 +102,8 @@ impl ProtocolError {
             Self::InvalidUtf8 => "8.1",
             Self::FrameTooLarge { .. }
             | Self::MessageTooLarge { .. }
-            | Self::TooManyFragments { .. } => "10.4",
+            | Self::TooManyFragments { .. }
+            | Self::MessageTooSlow { .. } => "10.4",
         }
     }
 }
@@ -141,6 +150,9 @@ impl fmt::Display for ProtocolError {
             }
             Self::TooManyFragments { max } => {
                 write!(f, "a message has more fragments than the limit of {max}")
+            }
+            Self::MessageTooSlow { max } => {
+                write!(f, "a message was not finished within {max:?}")
             }
         }?;
         write!(f, " (RFC 6455 section {})", self.section())

@@ -11,7 +11,7 @@ use crate::proto::config::Config;
 /// What the timers are measured from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timers {
-    /// When the peer's last byte was parsed.
+    /// When the peer last showed life: a byte of it was parsed, or it acknowledged some of ours.
     received: Instant,
     /// When our last Ping went out; it is answered once `received` is not before it.
     pinged: Option<Instant>,

@@ -72,7 +72,11 @@ impl Connection {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            Ok(State::Open) => self.timers.deadline(&self.config),
+            Ok(State::Open) => {
+                let message = self.reader.deadline(&self.config);
+                let timers = self.timers.deadline(&self.config);
+                [message, timers].into_iter().flatten().min()
+            }
             Ok(State::Closing { deadline, .. }) => deadline,
             Ok(State::Ended(_) | State::Over) | Err(_) => None,
         }
@@ -81,6 +85,10 @@ impl Connection {
     /// Does what is due at `now`: a Ping, or the end. [`poll`](Self::poll) tells the end.
     pub fn handle_timeout(&mut self, now: Instant, send: &mut SendBuffer) {
         match self.state {
+            Ok(State::Open) if self.is_message_overdue(now) => {
+                let max = self.config.message_timeout.unwrap_or_default();
+                self.fail(ProtocolError::MessageTooSlow { max }, send);
+            }
             Ok(State::Open) => match self.timers.due(now, &self.config) {
                 Due::Nothing => {}
                 Due::Ping => self.queue(true, Opcode::Ping, b"", send),
@@ -111,6 +119,14 @@ impl Connection {
             }
             _ => {}
         }
+    }
+
+    /// The transport took bytes that had waited for room: the peer's end has acknowledged others,
+    /// which shows life as a byte received does. So a peer that reads slowly is not given up
+    /// over a Ping that waits in the queue.
+    #[inline]
+    pub fn handle_progress(&mut self, now: Instant) {
+        self.timers.received(now);
     }
 
     /// The peer's stream has ended: nothing more will be received.
@@ -194,6 +210,11 @@ impl Connection {
             Err(error) => Err(error),
             Ok(_) => Ok(None),
         }
+    }
+
+    fn is_message_overdue(&self, now: Instant) -> bool {
+        let deadline = self.reader.deadline(&self.config);
+        deadline.is_some_and(|deadline| deadline <= now)
     }
 
     fn begin_close(

@@ -179,6 +179,7 @@ impl Connection {
                     self.end_of_file(now, recv.unparsed_len() > 0);
                     return self.poll_end();
                 }
+                self.reader.pause(now);
                 return Ok(None);
             }
         }))

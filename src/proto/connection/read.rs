@@ -6,6 +6,7 @@
 //! [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
 
 use std::ops::Range;
+use std::time::Instant;
 
 use crate::proto::buffer::RecvBuffer;
 use crate::proto::config::{Config, Delivery};
@@ -41,10 +42,11 @@ pub(super) struct Whole {
     pub(super) key: Option<MaskingKey>,
 }
 
-/// The message that has begun and not ended, if there is one.
+/// The message that has begun and not ended, if there is one; most end in the read in which they
+/// begin, and idle connections have none.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    message: Option<Message>,
+    message: Option<Box<Message>>,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,8 @@ struct Message {
     /// The bytes that its frames so far declared.
     declared: u64,
     fragments: u32,
+    /// When it was seen to be unfinished.
+    begun: Option<Instant>,
     /// Of a text that is delivered in chunks; the receive buffer checks one that is gathered.
     utf8: Validator,
     /// The text was found not to be UTF-8, and the chunk before that was delivered.
@@ -167,6 +171,21 @@ impl Reader {
         self.message.is_some()
     }
 
+    /// All that has come was read: the time of a message that is unfinished counts from here.
+    pub(super) fn pause(&mut self, now: Instant) {
+        if let Some(message) = &mut self.message {
+            message.begun.get_or_insert(now);
+        }
+    }
+
+    /// When the unfinished message, if there is one, must be finished.
+    pub(super) fn deadline(&self, config: &Config) -> Option<Instant> {
+        match (&self.message, config.delivery) {
+            (Some(message), Delivery::Whole) => message.begun?.checked_add(config.message_timeout?),
+            _ => None,
+        }
+    }
+
     /// Begins a frame of data: its header is taken off the buffer, its payload as it comes.
     fn begin(
         &mut self,
@@ -177,7 +196,7 @@ impl Reader {
         recv: &mut RecvBuffer,
     ) -> Result<Option<Step>, ProtocolError> {
         let message = match (&mut self.message, kind) {
-            (message @ None, Some(kind)) => message.insert(Message::new(kind)),
+            (message @ None, Some(kind)) => message.insert(Box::new(Message::new(kind))),
             (Some(message), None) => message,
             // §5.4: fragments of one message are not interleaved with another's.
             (Some(_), Some(_)) => return Err(ProtocolError::ExpectedContinuation),
@@ -232,6 +251,7 @@ impl Message {
             frame: Frame::default(),
             declared: 0,
             fragments: 0,
+            begun: None,
             utf8: Validator::default(),
             refused: false,
         }
