@@ -1,9 +1,11 @@
 //! The limits and choices of a loop: their defaults, and why those.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::proto::Config;
+use crate::net::quota::Rate;
+use crate::proto::{CloseCode, Config};
 
 /// The limits and choices of an event loop.
 ///
@@ -26,6 +28,30 @@ pub struct LoopConfig {
     /// The connections that the operating system accepts ahead of us. Default: 1024, so that a
     /// crowd that comes back after a restart need not try again.
     pub backlog: u32,
+
+    /// The connections that there may be at once, in all loops of a [group](crate::net::Threads);
+    /// another is refused with 503. Default: 65,536: some 16 MiB while they are idle, and a number
+    /// that a server should raise only after having thought of what each may queue.
+    pub connections_max: usize,
+
+    /// The connections that an address may have at once, where an IPv6 network of 64 bits counts
+    /// as one; another is refused with 429. Default: as many as there may be in all, for behind a
+    /// proxy or an address translator everyone has the same.
+    pub connections_per_address_max: Option<usize>,
+
+    /// The messages and control frames that a connection may send us; one that sends more is
+    /// closed with 1008. Default: no limit, for what is too much only the program knows, and no
+    /// connection gets more than its turn.
+    pub message_rate: Option<Rate>,
+
+    /// The bytes that a connection may send us, as they come; one that sends more is closed with
+    /// 1008. Default: no limit, as for messages.
+    pub byte_rate: Option<Rate>,
+
+    /// What becomes of a peer that reads more slowly than its topics or its handler send, when
+    /// [`send_queue_max`](Config::send_queue_max) bytes wait for it. Default: it is closed with
+    /// 1013, so that it can come back and ask for what it missed: nothing is lost in silence.
+    pub slow_reader: SlowReader,
 
     /// After an accept has failed, as it does when descriptors are used up: how long until the
     /// next. Default: 250 ms, rarely enough to cost nothing.
@@ -53,12 +79,32 @@ pub struct LoopConfig {
     pub mailbox_max: usize,
 }
 
+/// What becomes of a peer that reads too slowly. Control frames go to it all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlowReader {
+    /// It is closed: with this code, and with this reason of at most
+    /// [`REASON_MAX`](crate::proto::REASON_MAX) bytes.
+    Close(CloseCode, Cow<'static, str>),
+    /// What is published is dropped for it as long as its queue is full, and counted:
+    /// [`Peer::dropped`](crate::net::Peer::dropped), [`End::dropped`](crate::net::End::dropped).
+    /// What its handler sends is never dropped, but [refused](crate::proto::SendError::QueueFull).
+    Drop,
+}
+
 impl Default for LoopConfig {
     fn default() -> Self {
         Self {
             protocol: Arc::default(),
             reuse_port: false,
             backlog: 1024,
+            connections_max: 65_536,
+            connections_per_address_max: None,
+            message_rate: None,
+            byte_rate: None,
+            slow_reader: SlowReader::Close(
+                CloseCode::TRY_AGAIN_LATER,
+                Cow::Borrowed("too much waits to be read"),
+            ),
             accept_pause: Duration::from_millis(250),
             linger_timeout: Duration::from_secs(5),
             linger_size_max: 64 << 20,

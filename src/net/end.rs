@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::net::peer::ConnectionId;
-use crate::proto::{Closed, HandshakeError, ProtocolError, Role};
+use crate::net::quota::Quota;
+use crate::proto::{CloseCode, Closed, ClosedWhy, HandshakeError, Party, ProtocolError, Role};
 
 /// The end of a connection, or of an attempt at one.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct End {
     pub address: SocketAddr,
     /// When it was known.
     pub at: Instant,
+    /// How many publications were dropped because the peer read too slowly.
+    pub dropped: u64,
     /// Why, and by whom.
     pub why: EndWhy,
 }
@@ -46,6 +49,16 @@ pub enum EndWhy {
         /// The HTTP status.
         status: u16,
     },
+    /// A quota was exceeded.
+    Quota(Quota),
+    /// The peer read more slowly than was sent to it, as
+    /// [`slow_reader`](crate::net::LoopConfig::slow_reader) has it.
+    SlowReader {
+        /// The bytes that waited for it.
+        queued: usize,
+        /// The code that it was closed with.
+        code: CloseCode,
+    },
     /// The other end broke the rules of the opening handshake, or took too long over it.
     Handshake(HandshakeError),
     /// No address of the server could be connected to; this was the last one's error.
@@ -60,7 +73,79 @@ pub enum EndWhy {
     Abandoned,
 }
 
+impl End {
+    /// Who ended it, if that can be told.
+    #[must_use]
+    pub fn by(&self) -> Option<Party> {
+        match (&self.why, self.role) {
+            (EndWhy::Closed(closed), _) => Some(closed.by),
+            (EndWhy::Handshake(HandshakeError::EndOfFile), _) => Some(Party::Peer),
+            (EndWhy::Refused { .. }, Role::Client) | (EndWhy::Reset, _) => Some(Party::Peer),
+            (EndWhy::Connect(_) | EndWhy::Io(_), _) => None,
+            _ => Some(Party::Us),
+        }
+    }
+
+    /// The code of the Close frame that began the end, if there was one with a code.
+    #[must_use]
+    pub fn code(&self) -> Option<CloseCode> {
+        match &self.why {
+            EndWhy::Closed(closed) => match closed.why {
+                ClosedWhy::Handshake { code } => code,
+                _ => None,
+            },
+            EndWhy::Protocol(error) => Some(error.close_code()),
+            EndWhy::SlowReader { code, .. } => Some(*code),
+            EndWhy::Quota(Quota::Messages | Quota::Bytes) => Some(CloseCode::POLICY_VIOLATION),
+            _ => None,
+        }
+    }
+}
+
 impl EndWhy {
+    /// A word for each kind of end, for logs and metrics: it stays the same when sentences change.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Closed(closed) => match closed.why {
+                ClosedWhy::Handshake { .. } => "closed",
+                ClosedWhy::IdleTimeout => "idle-timeout",
+                ClosedWhy::PongTimeout => "pong-timeout",
+                ClosedWhy::CloseTimeout => "close-timeout",
+                ClosedWhy::EndOfFile { mid_message: true } => "eof-mid-message",
+                ClosedWhy::EndOfFile { mid_message: false } => "eof",
+            },
+            Self::Protocol(error) => match error {
+                ProtocolError::FrameTooLarge { .. } => "frame-too-large",
+                ProtocolError::MessageTooLarge { .. } => "message-too-large",
+                ProtocolError::TooManyFragments { .. } => "too-many-fragments",
+                ProtocolError::MessageTooSlow { .. } => "message-too-slow",
+                ProtocolError::InvalidUtf8 => "invalid-utf8",
+                _ => "protocol-error",
+            },
+            Self::Refused { .. } => "handshake-refused",
+            Self::Page { .. } => "page",
+            Self::Quota(quota) => match quota {
+                Quota::Connections => "quota-connections",
+                Quota::ConnectionsPerAddress => "quota-connections-per-address",
+                Quota::Messages => "quota-messages",
+                Quota::Bytes => "quota-bytes",
+            },
+            Self::SlowReader { .. } => "slow-reader",
+            Self::Handshake(error) => match error {
+                HandshakeError::TimedOut => "handshake-timeout",
+                HandshakeError::Undecided => "handshake-undecided",
+                HandshakeError::EndOfFile => "handshake-eof",
+                _ => "handshake-invalid",
+            },
+            Self::Connect(_) => "connect-failed",
+            Self::Reset => "reset",
+            Self::Io(_) => "io-error",
+            Self::Shutdown => "shutdown",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
     pub(super) fn from_io(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionReset
@@ -78,6 +163,10 @@ impl fmt::Display for EndWhy {
             Self::Protocol(error) => write!(f, "the peer broke the protocol: {error}"),
             Self::Refused { status } => {
                 write!(f, "the opening handshake was refused with status {status}")
+            }
+            Self::Quota(quota) => write!(f, "a quota was exceeded: {quota}"),
+            Self::SlowReader { queued, .. } => {
+                write!(f, "the peer read too slowly: {queued} bytes waited for it")
             }
             Self::Page { status } => write!(f, "a page was sent with status {status}"),
             Self::Handshake(error) => write!(f, "the opening handshake failed: {error}"),

@@ -9,6 +9,7 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
@@ -23,8 +24,9 @@ use crate::net::handler::{Handler, Message};
 use crate::net::hub::{Hub, Place};
 use crate::net::listener::{Accept, Listener};
 use crate::net::peer::{ConnectionId, Peer};
+use crate::net::quota::Census;
 use crate::net::remote::{Content, Item, Letter, Mailbox, Post, Remote, Undelivered};
-use crate::net::session::{Context, Flow, Readiness, Session, tell};
+use crate::net::session::{Context, Flow, Readiness, Session, Standing, tell};
 use crate::net::timers::Timers;
 use crate::net::topics::Delivery;
 use crate::net::transport::Transport;
@@ -34,6 +36,9 @@ use crate::proto::{ClientRequest, Role, SendError};
 const EVENTS_MAX: usize = 1024;
 /// The connections accepted at once, so that a crowd does not keep those inside waiting.
 const ACCEPTS_MAX: usize = 256;
+/// The connections above a quota that are told so at once, each for as long as it takes them to
+/// hear it; the others are dropped.
+const TURNED_AWAY_MAX: usize = 64;
 /// The waker's token. Listeners count down from the one before it, connections up from 0.
 const WAKER: Token = Token(usize::MAX);
 
@@ -54,6 +59,9 @@ pub struct EventLoop<H: Handler> {
     /// Clients whose every address failed at once, for `run` to tell.
     stillborn: Vec<(H::Connection, End)>,
     hub: Hub,
+    census: Arc<Census>,
+    /// How many connections above a quota are being told so.
+    turned_away: usize,
     /// The memory of what was taken from the mailbox, and of what was published.
     items: Vec<Item>,
     deliveries: Vec<Delivery>,
@@ -96,6 +104,8 @@ impl<H: Handler> EventLoop<H> {
             again: VecDeque::new(),
             stillborn: Vec::new(),
             hub,
+            census: seed.census,
+            turned_away: 0,
             items: Vec::new(),
             deliveries: Vec::new(),
             phase: Phase::Running,
@@ -159,6 +169,7 @@ impl<H: Handler> EventLoop<H> {
             role: Role::Client,
             address,
             at: self.hub.now,
+            dropped: 0,
             why: EndWhy::Connect(error),
         };
         self.stillborn.push((connecting.data, end));
@@ -300,7 +311,25 @@ impl<H: Handler> EventLoop<H> {
 
     fn admit(&mut self, transport: Transport, address: SocketAddr) -> io::Result<()> {
         let place = self.next_place()?;
-        self.insert(Session::accepted(transport, address, place, self.hub.now))
+        let now = self.hub.now;
+        let admitted = self.census.enter(address.ip(), &self.config);
+        let mut session = Session::accepted(transport, address, place, now, admitted.is_ok());
+        let Err(quota) = admitted else {
+            let inserted = self.insert(session);
+            if inserted.is_err() {
+                self.census.leave(address.ip(), &self.config);
+            }
+            return inserted;
+        };
+        if self.turned_away == TURNED_AWAY_MAX {
+            // A crowd is not told why, lest the telling cost what the quota is to save.
+            session.abandon(EndWhy::Quota(quota), &mut self.context());
+            return Ok(());
+        }
+        self.insert(session)?;
+        self.turned_away += 1;
+        self.visit(place.index, |session, cx| session.turn_away(quota, cx));
+        Ok(())
     }
 
     /// The place that the next connection has.
@@ -349,13 +378,33 @@ impl<H: Handler> EventLoop<H> {
                 }
             }
             Flow::Drop => {
-                self.timers.disarm(index);
-                self.sessions.remove(index as usize);
+                self.remove(index);
                 return;
             }
         }
         if let Some(deadline) = session.deadline(&self.config) {
             self.timers.arm(index, deadline);
+        }
+    }
+
+    #[cold]
+    fn remove(&mut self, index: u32) {
+        self.timers.disarm(index);
+        let session = self.sessions.remove(index as usize);
+        match session.standing() {
+            Standing::Counted(address) => self.census.leave(address, &self.config),
+            Standing::TurnedAway => self.turned_away -= 1,
+            Standing::Ours => {}
+        }
+    }
+
+    fn context(&mut self) -> Context<'_, H> {
+        Context {
+            handler: &mut self.handler,
+            buffers: &mut self.buffers,
+            hub: &mut self.hub,
+            config: &self.config,
+            registry: self.poll.registry(),
         }
     }
 
@@ -497,7 +546,7 @@ impl<H: Handler> EventLoop<H> {
         warn!(target: "openline", connections = self.sessions.len(), "connections are dropped");
         for index in self.indices() {
             self.visit(index, |session, cx| {
-                session.abandon(cx);
+                session.abandon(EndWhy::Shutdown, cx);
                 Flow::Drop
             });
         }
@@ -521,6 +570,7 @@ pub(super) struct Seed {
     poll: Poll,
     number: u16,
     remote: Remote,
+    census: Arc<Census>,
     listeners: Vec<Listener>,
 }
 
@@ -532,10 +582,12 @@ impl Seed {
             .iter()
             .map(|poll| Mailbox::new(poll.registry(), WAKER, config.mailbox_max));
         let remote = Remote::new(mailboxes.collect::<io::Result<_>>()?);
+        let census = Arc::<Census>::default();
         let seeds = (0..).zip(polls).map(|(number, poll)| Self {
             poll,
             number,
             remote: remote.clone(),
+            census: Arc::clone(&census),
             listeners: Vec::new(),
         });
         Ok(seeds.collect())

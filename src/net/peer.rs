@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::net::handle::{Handle, Life};
 use crate::net::handler::Message;
 use crate::net::hub::{Hub, Place};
+use crate::net::quota::Meter;
 use crate::net::remote::Remote;
 use crate::net::topics::{SubscribeError, Subscriptions};
 use crate::proto::{
@@ -55,6 +56,10 @@ pub(super) struct Link {
 pub(super) struct Extras {
     /// Of the handles that were given out.
     pub(super) life: Option<Life>,
+    /// Where there are rates to keep to.
+    pub(super) meter: Meter,
+    /// How many publications were dropped.
+    pub(super) dropped: u64,
 }
 
 impl Link {
@@ -142,6 +147,22 @@ impl Peer<'_> {
     #[must_use]
     pub fn queued(&self) -> usize {
         self.send.len()
+    }
+
+    /// How many bytes may be queued still, before messages are refused and publications dropped;
+    /// [`flushed`](crate::net::Handler::flushed) tells when there is room for all of them again.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let max = self.connection.config().send_queue_max;
+        max.saturating_sub(self.queued())
+    }
+
+    /// How many publications were dropped so far because this peer reads too slowly: so its
+    /// handler can tell it, and have it ask for what it missed.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        let extras = self.link.extras.as_ref();
+        extras.map_or(0, |extras| extras.dropped)
     }
 
     /// Whether messages may be sent: neither end has begun to close.

@@ -11,6 +11,7 @@ mod decision;
 mod echo;
 mod opening;
 mod pages;
+mod quotas;
 mod remote;
 mod shutdown;
 mod support;

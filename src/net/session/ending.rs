@@ -18,7 +18,7 @@ use crate::net::config::LoopConfig;
 use crate::net::end::{End, EndWhy};
 use crate::net::handler::Handler;
 use crate::net::session::{Context, Session, State};
-use crate::proto::{Closed, ClosedWhy, Role};
+use crate::proto::{CloseCode, ClosedWhy, Role};
 
 /// What is left of a session.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(super) struct Linger {
     next: Next,
     /// How many bytes are still read and thrown away.
     drain_max: usize,
+    /// Whether the time starts anew as long as the peer reads.
+    is_patient: bool,
 }
 
 /// What is next for the socket.
@@ -44,7 +46,9 @@ enum Next {
 impl Linger {
     /// The last bytes are on their way: the time starts anew.
     pub(super) fn renew(&mut self, now: Instant, config: &LoopConfig) {
-        self.deadline = now + config.linger_timeout;
+        if self.is_patient {
+            self.deadline = now + config.linger_timeout;
+        }
     }
 
     /// `n` bytes were received and thrown away.
@@ -68,6 +72,8 @@ impl<H: Handler> Session<H> {
             deadline: cx.hub.now + cx.config.linger_timeout,
             next: next(self.role, &why),
             drain_max: cx.config.linger_size_max,
+            // A reader that was too slow is no longer waited for than anyone.
+            is_patient: !matches!(why, EndWhy::SlowReader { .. }),
         });
         let (opened, data) = match mem::replace(&mut self.state, linger) {
             State::Open(_, data) => (true, Some(data)),
@@ -78,15 +84,17 @@ impl<H: Handler> Session<H> {
             | State::Deciding(_)
             | State::Lingering(_) => (false, None),
         };
+        let extras = self.link.extras.take();
         let end = End {
             id: self.id(cx.hub),
             role: self.role,
             address: self.link.address,
             at: cx.hub.now,
+            dropped: extras.as_ref().map_or(0, |extras| extras.dropped),
             why,
         };
         cx.hub.topics.leave(&mut self.link.subscriptions);
-        if let Some(life) = self.link.extras.take().and_then(|extras| extras.life) {
+        if let Some(life) = extras.and_then(|extras| extras.life) {
             life.end();
         }
         tell(&end, opened);
@@ -126,14 +134,6 @@ impl<H: Handler> Session<H> {
 
 /// Says in the log how a connection ended, or that there never was one.
 pub(in crate::net) fn tell(end: &End, opened: bool) {
-    let (by, code) = match &end.why {
-        EndWhy::Closed(Closed { by, why, .. }) => match why {
-            ClosedWhy::Handshake { code } => (Some(*by), *code),
-            _ => (Some(*by), None),
-        },
-        EndWhy::Protocol(error) => (Some(crate::proto::Party::Us), Some(error.close_code())),
-        _ => (None, None),
-    };
     // Health checks come by the second.
     if let EndWhy::Page { status } = end.why {
         let (id, peer) = (end.id, end.address);
@@ -145,8 +145,10 @@ pub(in crate::net) fn tell(end: &End, opened: bool) {
         connection = %end.id,
         peer = %end.address,
         role = ?end.role,
-        by = by.map(tracing::field::debug),
-        code = code.map(|code| code.number()),
+        verdict = end.why.label(),
+        by = end.by().map(tracing::field::debug),
+        code = end.code().map(CloseCode::number),
+        dropped = (end.dropped > 0).then_some(end.dropped),
         why = %end.why,
         "{}",
         match opened {
@@ -165,13 +167,15 @@ fn next(role: Role, why: &EndWhy) -> Next {
             _ => Next::HalfClose,
         },
         // §7.1.7: a client that fails the connection need not wait.
-        EndWhy::Protocol(_) => Next::HalfClose,
-        EndWhy::Refused { .. } | EndWhy::Page { .. } | EndWhy::Handshake(_) | EndWhy::Shutdown => {
-            match role {
-                Role::Server => Next::HalfClose,
-                Role::Client => Next::Close,
-            }
-        }
+        EndWhy::Protocol(_) | EndWhy::SlowReader { .. } => Next::HalfClose,
+        EndWhy::Refused { .. }
+        | EndWhy::Page { .. }
+        | EndWhy::Quota(_)
+        | EndWhy::Handshake(_)
+        | EndWhy::Shutdown => match role {
+            Role::Server => Next::HalfClose,
+            Role::Client => Next::Close,
+        },
         EndWhy::Connect(_) | EndWhy::Reset | EndWhy::Io(_) | EndWhy::Abandoned => Next::Close,
     }
 }

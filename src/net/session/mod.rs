@@ -16,19 +16,21 @@ mod ending;
 mod opening;
 
 use std::io;
-use std::net::SocketAddr;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use mio::{Registry, Token};
 use tracing::{debug, error};
 
 use crate::net::buffers::{Buffers, Held, READ_SIZE, READ_SIZE_MAX};
-use crate::net::config::LoopConfig;
+use crate::net::config::{LoopConfig, SlowReader};
 use crate::net::connect::Connecting;
 use crate::net::end::EndWhy;
 use crate::net::handler::{Handler, Message};
 use crate::net::hub::{Hub, Place};
 use crate::net::peer::{ConnectionId, Link, Peer};
+use crate::net::quota::Quota;
 use crate::net::remote::{Content, OwnedMessage, Undelivered};
 use crate::net::topics::Subscriptions;
 use crate::net::transport::{SHORT_READ_DRAINS, Transport};
@@ -61,8 +63,12 @@ pub(super) struct Session<H: Handler> {
     hung_up: bool,
     /// Whether the peer's end of file was read.
     eof: bool,
+    /// Whether the last write found no room for all it had.
+    is_blocked: bool,
     /// Whether it stands in the loop's queue for the next turn.
     pub(super) queued: bool,
+    /// Whether the census counts it.
+    is_counted: bool,
     held: Option<Box<Held>>,
     state: State<H::Connection>,
 }
@@ -114,6 +120,17 @@ pub(super) enum Flow {
     Drop,
 }
 
+/// What a connection counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// One of our own making.
+    Ours,
+    /// One of this address.
+    Counted(IpAddr),
+    /// One above a quota.
+    TurnedAway,
+}
+
 /// How far the protocol got with what was received.
 enum Step {
     /// The state has changed: go on with the next.
@@ -133,9 +150,13 @@ impl<H: Handler> Session<H> {
         address: SocketAddr,
         place: Place,
         since: Instant,
+        is_counted: bool,
     ) -> Self {
         let state = State::Accepted { since };
-        Self::new(transport, address, place, Role::Server, state)
+        Self {
+            is_counted,
+            ..Self::new(transport, address, place, Role::Server, state)
+        }
     }
 
     /// A connection that was begun.
@@ -169,7 +190,9 @@ impl<H: Handler> Session<H> {
             writable: false,
             hung_up: false,
             eof: false,
+            is_blocked: false,
             queued: false,
+            is_counted: false,
             held: None,
             state,
         }
@@ -177,6 +200,15 @@ impl<H: Handler> Session<H> {
 
     fn id(&self, hub: &Hub) -> ConnectionId {
         hub.name(self.link.place)
+    }
+
+    /// What the loop counts it as.
+    pub(super) fn standing(&self) -> Standing {
+        match (self.role, self.is_counted) {
+            (Role::Client, _) => Standing::Ours,
+            (Role::Server, true) => Standing::Counted(self.link.address.ip()),
+            (Role::Server, false) => Standing::TurnedAway,
+        }
     }
 
     /// Its place in the loop.
@@ -276,12 +308,75 @@ impl<H: Handler> Session<H> {
         cx: &mut Context<'_, H>,
     ) -> Flow {
         self.work(cx, |session, cx| {
-            if let State::Open(connection, _) = &mut session.state {
-                for message in messages {
-                    let _ = connection.send_prepared(message, &mut cx.buffers.send);
-                }
+            for message in messages {
+                session.pass_on(message, cx);
             }
             false
+        })
+    }
+
+    /// Sends a publication, if the peer reads fast enough.
+    fn pass_on(&mut self, message: &Prepared, cx: &mut Context<'_, H>) {
+        let State::Open(connection, _) = &mut self.state else {
+            return;
+        };
+        match connection.send_prepared(message, &mut cx.buffers.send) {
+            Ok(()) | Err(SendError::Closed) => {}
+            Err(SendError::QueueFull { queued }) if !self.close_slow_reader(queued, cx) => {
+                self.link.extras().dropped += 1;
+            }
+            Err(SendError::QueueFull { .. }) => {}
+            // A message in fragments is under way.
+            Err(_) => self.link.extras().dropped += 1,
+        }
+    }
+
+    /// The peer reads too slowly: closes the connection, if that is the policy.
+    #[cold]
+    fn close_slow_reader(&mut self, queued: usize, cx: &mut Context<'_, H>) -> bool {
+        let SlowReader::Close(code, reason) = &cx.config.slow_reader else {
+            return false;
+        };
+        self.close_now(*code, reason, cx);
+        let why = EndWhy::SlowReader {
+            queued,
+            code: *code,
+        };
+        self.finish(why, cx);
+        true
+    }
+
+    /// A quota is exceeded: the end.
+    #[cold]
+    fn close_exceeding(&mut self, quota: Quota, cx: &mut Context<'_, H>) {
+        self.close_now(CloseCode::POLICY_VIOLATION, &quota.to_string(), cx);
+        self.finish(EndWhy::Quota(quota), cx);
+    }
+
+    /// Sends a Close frame that is the last word, whatever the peer has to say.
+    fn close_now(&mut self, code: CloseCode, reason: &str, cx: &mut Context<'_, H>) {
+        if let State::Open(connection, _) = &mut self.state {
+            let send = &mut cx.buffers.send;
+            let told = connection.close(cx.hub.now, Some(Close { code, reason }), send);
+            if let Err(SendError::ReasonTooLong) = told {
+                let close = Close { code, reason: "" };
+                // It is open still, and the reason is short now.
+                let _ = connection.close(cx.hub.now, Some(close), send);
+            }
+        }
+    }
+
+    /// One connection too many: says so.
+    pub(super) fn turn_away(&mut self, quota: Quota, cx: &mut Context<'_, H>) -> Flow {
+        self.work(cx, |session, cx| {
+            let status = match quota {
+                Quota::ConnectionsPerAddress => Status::TOO_MANY_REQUESTS,
+                _ => Status::SERVICE_UNAVAILABLE,
+            };
+            let refusal = Refusal::new(status).with_text(&format!("{quota}\n"));
+            refusal.write(&mut cx.buffers.send);
+            session.finish(EndWhy::Quota(quota), cx);
+            true
         })
     }
 
@@ -331,9 +426,9 @@ impl<H: Handler> Session<H> {
         })
     }
 
-    /// The loop stops waiting: the end, unless it was told already.
-    pub(super) fn abandon(&mut self, cx: &mut Context<'_, H>) {
-        self.finish(EndWhy::Shutdown, cx);
+    /// Nobody waits for it any more: the end, unless it was told already.
+    pub(super) fn abandon(&mut self, why: EndWhy, cx: &mut Context<'_, H>) {
+        self.finish(why, cx);
     }
 
     /// Does `first`, and then all that the socket allows. `first` says whether it may have
@@ -426,6 +521,12 @@ impl<H: Handler> Session<H> {
                 let id = cx.hub.name(self.link.place);
                 let read = &recv.unparsed()[recv.unparsed_len() - n..];
                 cx.handler.wire(id, self.role.peer(), read);
+                if let (Some(rate), State::Open(..)) = (cx.config.byte_rate, &self.state) {
+                    let meter = &mut self.link.extras().meter;
+                    if let Err(quota) = meter.bytes(n, rate, cx.hub.now) {
+                        self.close_exceeding(quota, cx);
+                    }
+                }
                 self.readable = n == size || self.hung_up || !SHORT_READ_DRAINS;
             }
         }
@@ -448,6 +549,13 @@ impl<H: Handler> Session<H> {
         cx.buffers.send.advance(sent);
         // The kernel took less than it was given, so it is full, and will say when it is not.
         self.writable = sent == size;
+        // Room where there was none: the peer has read.
+        let has_progress = mem::replace(&mut self.is_blocked, sent < size) && sent > 0;
+        if let State::Open(connection, _) = &mut self.state
+            && has_progress
+        {
+            connection.handle_progress(cx.hub.now);
+        }
         match &mut self.state {
             State::Open(connection, data) if sent == size => {
                 let mut peer = Peer {
@@ -496,6 +604,7 @@ impl<H: Handler> Session<H> {
             return Step::Next;
         };
         let Buffers { recv, send, .. } = &mut *cx.buffers;
+        let rate = cx.config.message_rate;
         let why = loop {
             let event = match connection.poll(cx.hub.now, recv, send) {
                 Ok(Some(event)) => event,
@@ -503,6 +612,13 @@ impl<H: Handler> Session<H> {
                 Ok(None) => return Step::More,
                 Err(error) => break EndWhy::Protocol(error),
             };
+            if let Some(rate) = rate {
+                let meter = &mut self.link.extras().meter;
+                if let Err(quota) = meter.message(rate, cx.hub.now) {
+                    self.close_exceeding(quota, cx);
+                    return Step::Next;
+                }
+            }
             let mut peer = Peer {
                 link: &mut self.link,
                 hub: cx.hub,
@@ -530,6 +646,12 @@ impl<H: Handler> Session<H> {
             };
             match cx.handler.message(data, &mut peer, message) {
                 Ok(()) | Err(SendError::Closed) => {}
+                Err(SendError::QueueFull { queued })
+                    if matches!(cx.config.slow_reader, SlowReader::Close(..)) =>
+                {
+                    self.close_slow_reader(queued, cx);
+                    return Step::Next;
+                }
                 Err(error) => {
                     error!(target: "openline", connection = %peer.id(), %error, "a reply was refused");
                     // If it is closing already, that is as good.
