@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cli::{connect, serve};
+use crate::cli::{connect, diagnose, serve};
 
-/// WebSocket (RFC 6455) from the command line: serve and connect
+/// WebSocket (RFC 6455) from the command line: serve, connect, diagnose
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -29,11 +29,13 @@ struct Program {
 enum Command {
     Serve(Box<serve::Args>),
     Connect(Box<connect::Args>),
+    Diagnose(Box<diagnose::Args>),
 }
 
 fn main() -> ExitCode {
     match Program::parse().command {
         Command::Serve(args) => serve::run(*args),
         Command::Connect(args) => connect::run(&args).into(),
+        Command::Diagnose(args) => diagnose::run(&args),
     }
 }

@@ -1,0 +1,237 @@
+//! What `openline diagnose` is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use openline::proto::{ClientRequest, RequestError, Url};
+
+use crate::cli::diagnose::http::Questions;
+use crate::cli::diagnose::tls::Files;
+use crate::cli::values::Time;
+
+const AFTER_HELP: &str = "\
+The steps, in the order in which one would check by hand. The first that fails is the verdict, and \
+the exit code says which it is:
+   0  none failed (there may be warnings)
+   1  an error on this side
+   2  an argument that cannot be
+  10  url        what was asked for
+  11  names      from the name to addresses
+  12  reach      from an address to a TCP connection: refused, filtered, unreachable
+  13  proxy      through the HTTP proxy in force, if one is
+  14  tls        TLS, and the certificate
+  15  http       the answer to the request, with the credentials and without them
+  16  handshake  accept key, subprotocol, extensions
+  17  messages   what the server says first, or why it hangs up
+  18  pings      round trips: percentiles and jitter
+  19  idle       whether the connection outlives silence (with --hold)
+  20  close      the closing handshake
+
+Where an answer could mean several things the question is put again over a connection of its own: \
+without the credentials, without the Upgrade, or with an Origin. Credentials are sent only over a \
+connection whose certificate was good, unless --insecure is given.
+
+A proxy is taken from --proxy, else from wss_proxy, https_proxy and all_proxy (for ws:// from \
+ws_proxy, http_proxy and all_proxy), also in upper case but for HTTP_PROXY; no_proxy makes \
+exceptions.
+
+--json writes one object: url, exit, verdict (null, or step, cause, culprit, summary, means, do) \
+and steps, a list of objects with step, outcome (ok, warning, failed, skipped), cause, culprit, \
+summary, seen, means, do, milliseconds and facts. Names of steps, causes and culprits stay as they \
+are; words are for people and may change.
+
+Examples:
+  openline diagnose wss://example.com/chat
+  OPENLINE_BEARER=secret openline diagnose wss://example.com/chat --subprotocol chat.v1
+  openline diagnose wss://example.com/chat --hold 5m
+  openline diagnose wss://192.0.2.7/ --ca ca.pem --no-proxy
+  openline diagnose ws://127.0.0.1:9001/ --json | jq -r .verdict.cause";
+
+/// Find out why a WebSocket connection fails, step by step, and what to do about it
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "See 'openline diagnose --help' for the steps, exit codes and examples.",
+    after_long_help = AFTER_HELP
+)]
+pub(crate) struct Args {
+    /// What to connect to: ws://HOST[:PORT]/PATH?QUERY, or wss:// for TLS. User information becomes
+    /// Basic authentication
+    #[arg(value_name = "URL")]
+    pub(super) url: String,
+
+    /// Add a header field to the request (repeatable); counts among the credentials
+    #[arg(long, value_name = "NAME: VALUE", value_parser = parse_header, help_heading = "Handshake")]
+    header: Vec<(String, String)>,
+
+    /// Authenticate with a bearer token; others on this machine see arguments, not variables
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "OPENLINE_BEARER",
+        hide_env_values = true,
+        help_heading = "Handshake"
+    )]
+    bearer: Option<String>,
+
+    /// Send a cookie, as browsers do (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Handshake")]
+    cookie: Vec<String>,
+
+    /// Offer a subprotocol (repeatable; the first is preferred)
+    #[arg(long, value_name = "NAME", help_heading = "Handshake")]
+    subprotocol: Vec<String>,
+
+    /// Say which page the request comes from, as browsers do: https://example.com
+    #[arg(long, value_name = "ORIGIN", help_heading = "Handshake")]
+    origin: Option<String>,
+
+    /// Trust these authorities, a file of PEM, instead of this machine's
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    ca: Option<PathBuf>,
+
+    /// Show this certificate, a file of PEM with its chain, if the server asks for one
+    #[arg(long, value_name = "FILE", requires = "key", help_heading = "TLS")]
+    cert: Option<PathBuf>,
+
+    /// The key of --cert, a file of PEM
+    #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
+    key: Option<PathBuf>,
+
+    /// Go on with a certificate that is refused; credentials may then go to anybody
+    #[arg(long, help_heading = "TLS")]
+    pub(super) insecure: bool,
+
+    /// Go through this HTTP proxy: http://[USER:PASSWORD@]HOST[:PORT]
+    #[arg(long, value_name = "URL", help_heading = "Proxy")]
+    pub(super) proxy: Option<String>,
+
+    /// Go without the proxy that the environment names
+    #[arg(long, conflicts_with = "proxy", help_heading = "Proxy")]
+    pub(super) no_proxy: bool,
+
+    /// How long to wait for each answer
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_span, help_heading = "Looking")]
+    pub(super) timeout: Duration,
+
+    /// Send a text message when the connection is open (repeatable)
+    #[arg(long, value_name = "TEXT", help_heading = "Looking")]
+    pub(super) send: Vec<String>,
+
+    /// How long to listen for the first messages
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = parse_span, help_heading = "Looking")]
+    pub(super) listen: Duration,
+
+    /// How many round trips to measure; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=1000), help_heading = "Looking")]
+    pub(super) pings: u32,
+
+    /// Find out whether the connection outlives this much silence, and how often to ping; a few
+    /// connections wait side by side
+    #[arg(long, value_name = "TIME", value_parser = parse_span, help_heading = "Looking")]
+    pub(super) hold: Option<Duration>,
+
+    /// Write the report as one object of JSON
+    #[arg(long, help_heading = "Output")]
+    pub(super) json: bool,
+}
+
+impl Args {
+    pub(super) fn files(&self) -> Files {
+        Files {
+            ca: self.ca.clone(),
+            cert: self.cert.clone(),
+            key: self.key.clone(),
+        }
+    }
+
+    /// The request that is asked for, and its variants.
+    pub(super) fn questions(&self, url: &Url) -> Result<Questions, String> {
+        let scheme = if url.is_secure() { "https" } else { "http" };
+        let own_origin = format!("{scheme}://{}", url.authority());
+        let origin = self.origin.as_deref();
+        // User information makes a field of its own, so a URL without it makes a bare request.
+        let bare_url: Url = url
+            .to_string()
+            .parse()
+            .map_err(|_| "the URL cannot be written")?;
+        let has_userinfo = *url != bare_url;
+        let has_credentials = has_userinfo
+            || self.bearer.is_some()
+            || !self.header.is_empty()
+            || !self.cookie.is_empty();
+        let full = self.request(url, true, origin)?;
+        let bare = match has_credentials {
+            true => Some(self.request(&bare_url, false, origin)?),
+            false => None,
+        };
+        let other_origin = match origin {
+            Some(_) => self.request(url, true, None)?,
+            // A header field given by hand may be an Origin already.
+            None => self
+                .request(url, true, Some(&own_origin))
+                .or_else(|_| self.request(url, true, None))?,
+        };
+        Ok(Questions {
+            full,
+            bare,
+            other_origin,
+            origin: origin.unwrap_or(&own_origin).to_owned(),
+            has_origin: origin.is_some(),
+        })
+    }
+
+    fn request(
+        &self,
+        url: &Url,
+        with_credentials: bool,
+        origin: Option<&str>,
+    ) -> Result<ClientRequest, String> {
+        let explain = |option: &str| {
+            let option = option.to_owned();
+            move |error: RequestError| format!("{option}: {error}")
+        };
+        let mut request = ClientRequest::new(url.clone());
+        for name in &self.subprotocol {
+            request = request
+                .subprotocol(name)
+                .map_err(explain("--subprotocol"))?;
+        }
+        if let Some(origin) = origin {
+            request = request.origin(origin).map_err(explain("--origin"))?;
+        }
+        if !with_credentials {
+            return Ok(request);
+        }
+        if let Some(token) = &self.bearer {
+            request = request
+                .bearer(token)
+                .map_err(explain("--bearer or OPENLINE_BEARER"))?;
+        }
+        if !self.cookie.is_empty() {
+            // RFC 6265 §5.4: a client sends one field.
+            let cookies = self.cookie.join("; ");
+            request = request
+                .header("Cookie", cookies)
+                .map_err(explain("--cookie"))?;
+        }
+        for (name, value) in &self.header {
+            let option = format!("--header {name}");
+            request = request.header(name, value).map_err(explain(&option))?;
+        }
+        Ok(request)
+    }
+}
+
+fn parse_header(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text
+        .split_once(':')
+        .ok_or("a header field is 'Name: value'")?;
+    Ok((name.to_owned(), value.trim().to_owned()))
+}
+
+/// A time that ends and is not zero.
+fn parse_span(text: &str) -> Result<Duration, &'static str> {
+    let time: Time = text.parse()?;
+    time.timer()
+        .ok_or("this time has to end, and to be more than 0")
+}

@@ -1,0 +1,84 @@
+//! The way to the server, once it is found: so that it can be gone again, for a comparison.
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use openline::proto::Url;
+
+use crate::cli::diagnose::environment::Proxy;
+use crate::cli::diagnose::tls::Tls;
+use crate::cli::diagnose::wire::Wire;
+use crate::cli::diagnose::{tls, tunnel};
+
+/// What TCP connects to: the server, or the proxy before it.
+#[derive(Clone, Debug)]
+pub(super) struct Hop {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) proxy: Option<Proxy>,
+}
+
+impl Hop {
+    pub(super) fn new(url: &Url, proxy: Option<Proxy>) -> Self {
+        let (host, port) = match &proxy {
+            Some(proxy) => (proxy.host.as_str(), proxy.port),
+            None => (url.host(), url.port()),
+        };
+        Self {
+            host: host.to_owned(),
+            port,
+            proxy,
+        }
+    }
+
+    /// As a sentence names it.
+    pub(super) fn who(&self) -> String {
+        match &self.proxy {
+            Some(_) => format!("the proxy {}", self.host),
+            None => self.host.clone(),
+        }
+    }
+
+    /// The option or variable that names the proxy.
+    pub(super) fn setting(&self) -> Option<&str> {
+        self.proxy.as_ref().map(|proxy| proxy.setting.as_str())
+    }
+}
+
+/// The way that worked.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) address: SocketAddr,
+    pub(super) proxy: Option<Proxy>,
+    /// The server's `host:port`, as CONNECT names it.
+    pub(super) target: String,
+    pub(super) tls: Option<Tls>,
+    pub(super) timeout: Duration,
+}
+
+impl Route {
+    /// Goes it again. Why not is only a remark: it was gone before.
+    pub(super) fn open(&self) -> Result<Wire, String> {
+        let wire = self.open_tcp()?;
+        match &self.tls {
+            Some(settings) => tls::handshake(wire, settings, self.timeout)
+                .map(|(wire, _)| wire)
+                .map_err(|failure| failure.fault.to_string()),
+            None => Ok(Wire::Plain(wire)),
+        }
+    }
+
+    /// The same as far as TLS.
+    pub(super) fn open_tcp(&self) -> Result<TcpStream, String> {
+        let stream = TcpStream::connect_timeout(&self.address, self.timeout)
+            .map_err(|error| error.to_string())?;
+        // Small frames are to leave at once, or round trips are not what is measured.
+        let _ = stream.set_nodelay(true);
+        match &self.proxy {
+            Some(proxy) => tunnel::open(stream, proxy, &self.target, self.timeout)
+                .map(|(stream, _)| stream)
+                .map_err(|fault| fault.to_string()),
+            None => Ok(stream),
+        }
+    }
+}
