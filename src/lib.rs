@@ -81,6 +81,8 @@
 //!
 //! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod inspect;
 #[cfg(feature = "net")]
 pub mod net;
