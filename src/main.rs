@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cli::{connect, diagnose, serve};
+use crate::cli::{connect, demo, diagnose, serve};
 
 /// WebSocket (RFC 6455) from the command line: serve, connect, diagnose
 #[derive(Debug, Parser)]
@@ -29,6 +29,7 @@ struct Program {
 enum Command {
     Serve(Box<serve::Args>),
     Connect(Box<connect::Args>),
+    Demo(demo::Args),
     Diagnose(Box<diagnose::Args>),
 }
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     match Program::parse().command {
         Command::Serve(args) => serve::run(*args),
         Command::Connect(args) => connect::run(&args).into(),
+        Command::Demo(args) => demo::run(&args),
         Command::Diagnose(args) => diagnose::run(&args),
     }
 }

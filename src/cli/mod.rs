@@ -3,6 +3,7 @@
 mod address;
 mod auth;
 pub(crate) mod connect;
+pub(crate) mod demo;
 pub(crate) mod diagnose;
 mod log;
 pub(crate) mod serve;

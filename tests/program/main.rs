@@ -5,5 +5,6 @@
 mod arguments;
 mod auth;
 mod connect;
+mod demo;
 mod serve;
 mod support;

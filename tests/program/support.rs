@@ -57,7 +57,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_owned()).unwrap()
 }
 
-/// A running `openline serve`, killed when the test is over.
+/// A running `openline serve`, or another subcommand that serves, killed when the test is over.
 pub(crate) struct Server {
     child: Child,
     pub(crate) url: String,
@@ -67,7 +67,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = openline(&["serve", "0"])
+        Self::start_as("serve", arguments)
+    }
+
+    pub(crate) fn start_as(subcommand: &str, arguments: &[&str]) -> Self {
+        let mut child = openline(&[subcommand, "0"])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -87,8 +91,9 @@ impl Server {
             send.send(line)
         });
         let line = recv.recv_timeout(DEADLINE).unwrap();
-        let url = line.strip_prefix("listening on ").unwrap().trim_end();
-        let address = url.strip_prefix("ws://").unwrap().trim_end_matches('/');
+        let url = line.split_whitespace().find(|word| word.contains("://"));
+        let url = url.unwrap();
+        let (_, address) = url.trim_end_matches('/').split_once("://").unwrap();
         Self {
             child,
             url: url.to_owned(),
