@@ -7,6 +7,7 @@
 
 use std::mem;
 
+use crate::net::transport::Scratch;
 use crate::proto::{RecvBuffer, SendBuffer};
 
 /// How much is read at once: it fits a first-level cache, with room for the replies.
@@ -23,6 +24,8 @@ const POOL_SIZE_MAX: usize = 16 << 20;
 pub(super) struct Buffers {
     pub(super) recv: RecvBuffer,
     pub(super) send: SendBuffer,
+    /// What transports work in.
+    pub(super) scratch: Scratch,
     spare_recv: Pool<RecvBuffer>,
     spare_send: Pool<SendBuffer>,
 }

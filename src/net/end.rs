@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use crate::net::peer::ConnectionId;
 use crate::net::quota::Quota;
+#[cfg(feature = "tls")]
+use crate::net::tls::TlsError;
 use crate::proto::{CloseCode, Closed, ClosedWhy, HandshakeError, Party, ProtocolError, Role};
 
 /// The end of a connection, or of an attempt at one.
@@ -63,6 +65,9 @@ pub enum EndWhy {
     Handshake(HandshakeError),
     /// No address of the server could be connected to; this was the last one's error.
     Connect(io::Error),
+    /// TLS failed: its handshake, a certificate, an alert, or a stream that was cut off.
+    #[cfg(feature = "tls")]
+    Tls(TlsError),
     /// The other end, or something on the way, dropped the connection without a word.
     Reset,
     /// Any other error of the socket.
@@ -82,6 +87,11 @@ impl End {
             (EndWhy::Handshake(HandshakeError::EndOfFile), _) => Some(Party::Peer),
             (EndWhy::Refused { .. }, Role::Client) | (EndWhy::Reset, _) => Some(Party::Peer),
             (EndWhy::Connect(_) | EndWhy::Io(_), _) => None,
+            // Whoever cut a stream off did not sign.
+            #[cfg(feature = "tls")]
+            (EndWhy::Tls(TlsError::Truncated), _) => None,
+            #[cfg(feature = "tls")]
+            (EndWhy::Tls(TlsError::Alert(_) | TlsError::EndOfFile), _) => Some(Party::Peer),
             _ => Some(Party::Us),
         }
     }
@@ -139,6 +149,15 @@ impl EndWhy {
                 _ => "handshake-invalid",
             },
             Self::Connect(_) => "connect-failed",
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => match error {
+                TlsError::Alert(_) => "tls-alert",
+                TlsError::Certificate(_) | TlsError::NoCertificate => "tls-certificate",
+                TlsError::NotTls => "tls-not-spoken",
+                TlsError::EndOfFile => "tls-eof",
+                TlsError::Truncated => "tls-truncated",
+                _ => "tls-error",
+            },
             Self::Reset => "reset",
             Self::Io(_) => "io-error",
             Self::Shutdown => "shutdown",
@@ -147,6 +166,11 @@ impl EndWhy {
     }
 
     pub(super) fn from_io(error: io::Error) -> Self {
+        #[cfg(feature = "tls")]
+        let error = match error.downcast::<TlsError>() {
+            Ok(error) => return Self::Tls(error),
+            Err(error) => error,
+        };
         match error.kind() {
             io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
@@ -171,6 +195,8 @@ impl fmt::Display for EndWhy {
             Self::Page { status } => write!(f, "a page was sent with status {status}"),
             Self::Handshake(error) => write!(f, "the opening handshake failed: {error}"),
             Self::Connect(error) => write!(f, "could not connect: {error}"),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
             Self::Reset => f.write_str("the connection was reset"),
             Self::Io(error) => write!(f, "the socket failed: {error}"),
             Self::Shutdown => f.write_str("the event loop shut down"),
@@ -185,6 +211,8 @@ impl Error for EndWhy {
             Self::Protocol(error) => Some(error),
             Self::Handshake(error) => Some(error),
             Self::Connect(error) | Self::Io(error) => Some(error),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => Some(error),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use crate::net::buffers::Buffers;
 use crate::net::config::LoopConfig;
-use crate::net::connect::Connecting;
+use crate::net::connect::{ConnectOptions, Connecting};
 use crate::net::end::{End, EndWhy};
 use crate::net::handler::{Handler, Message};
 use crate::net::hub::{Hub, Place};
@@ -28,6 +28,8 @@ use crate::net::quota::Census;
 use crate::net::remote::{Content, Item, Letter, Mailbox, Post, Remote, Undelivered};
 use crate::net::session::{Context, Flow, Readiness, Session, Standing, tell};
 use crate::net::timers::Timers;
+#[cfg(feature = "tls")]
+use crate::net::tls::ServerTls;
 use crate::net::topics::Delivery;
 use crate::net::transport::Transport;
 use crate::proto::{ClientRequest, Role, SendError};
@@ -130,6 +132,25 @@ impl<H: Handler> EventLoop<H> {
         Ok(address)
     }
 
+    /// The same for `wss`: who connects there speaks TLS.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be had.
+    #[cfg(feature = "tls")]
+    pub fn listen_tls(
+        &mut self,
+        address: impl ToSocketAddrs,
+        tls: ServerTls,
+    ) -> io::Result<SocketAddr> {
+        let mut listener = Listener::bind(address, &self.config)?;
+        listener.tls = Some(tls);
+        let address = listener.address();
+        self.accept_from(listener)?;
+        info!(target: "openline", %address, "listening for TLS");
+        Ok(address)
+    }
+
     fn accept_from(&mut self, mut listener: Listener) -> io::Result<()> {
         let token = Token(WAKER.0 - 1 - self.listeners.len());
         listener.register(self.poll.registry(), token)?;
@@ -144,16 +165,31 @@ impl<H: Handler> EventLoop<H> {
     ///
     /// # Errors
     ///
-    /// When the name has no address; for `wss` URLs.
+    /// When the name has no address; for `wss` URLs, when there are no authorities to trust, or
+    /// no TLS in this build.
     pub fn connect(
         &mut self,
         request: ClientRequest,
         data: H::Connection,
     ) -> io::Result<ConnectionId> {
+        self.connect_with(request, &ConnectOptions::default(), data)
+    }
+
+    /// The same, with a say in how.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub fn connect_with(
+        &mut self,
+        request: ClientRequest,
+        options: &ConnectOptions,
+        data: H::Connection,
+    ) -> io::Result<ConnectionId> {
         self.hub.now = Instant::now();
         let place = self.next_place()?;
         let id = self.hub.name(place);
-        let mut connecting = Connecting::new(request, data, self.hub.now)?;
+        let mut connecting = Connecting::new(request, options, data, self.hub.now)?;
         let begun = connecting.begin(self.hub.now, self.config.protocol.handshake_timeout);
         let (address, error) = match begun {
             Ok(Some((transport, address))) => {
@@ -291,7 +327,7 @@ impl<H: Handler> EventLoop<H> {
             let listener = &mut self.listeners[index];
             listener.retry_at = None;
             let accepted = match listener.accept() {
-                Accept::Stream(stream, address) => self.admit(Transport::plain(stream), address),
+                Accept::Stream(transport, address) => self.admit(transport, address),
                 Accept::WouldBlock => return,
                 Accept::Failed(error) => Err(error),
             };

@@ -7,11 +7,15 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Instant;
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
 
 use crate::net::config::LoopConfig;
+use crate::net::socket::Socket;
+#[cfg(feature = "tls")]
+use crate::net::tls::{ServerTls, TlsStream};
+use crate::net::transport::Transport;
 
 /// Whether the operating system spreads connections over the listeners that share a port: BSDs
 /// and macOS give them all to one, and on Windows sharing is theft.
@@ -22,6 +26,8 @@ const PORT_SHARING_SPREADS: bool = cfg!(any(target_os = "linux", target_os = "an
 pub(super) struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<ServerTls>,
     /// When to accept next, without having been told that a connection waits: after a failure,
     /// or when more wait than one turn takes.
     pub(super) retry_at: Option<Instant>,
@@ -30,7 +36,7 @@ pub(super) struct Listener {
 /// What an accept came to.
 #[derive(Debug)]
 pub(super) enum Accept {
-    Stream(TcpStream, SocketAddr),
+    Stream(Transport, SocketAddr),
     /// No connection waits.
     WouldBlock,
     /// None can be accepted for now.
@@ -47,6 +53,8 @@ impl Listener {
                     return Ok(Self {
                         address: socket.local_addr()?,
                         socket,
+                        #[cfg(feature = "tls")]
+                        tls: None,
                         retry_at: None,
                     });
                 }
@@ -90,6 +98,8 @@ impl Listener {
         Ok(Self {
             socket: TcpListener::from_std(socket.into()),
             address: self.address,
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
             retry_at: None,
         })
     }
@@ -102,6 +112,8 @@ impl Listener {
         Ok(Self {
             socket: TcpListener::from_std(socket.into()),
             address: self.address,
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
             retry_at: None,
         })
     }
@@ -119,7 +131,12 @@ impl Listener {
     pub(super) fn accept(&self) -> Accept {
         loop {
             match self.socket.accept() {
-                Ok((stream, address)) => return Accept::Stream(stream, address),
+                Ok((stream, address)) => {
+                    let transport = self.transport(Socket::tcp(stream));
+                    return transport.map_or_else(Accept::Failed, |transport| {
+                        Accept::Stream(transport, address)
+                    });
+                }
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return Accept::WouldBlock,
                     // The client gave up before its turn came, or a signal came.
@@ -131,8 +148,26 @@ impl Listener {
     }
 }
 
+impl Listener {
+    #[cfg(feature = "tls")]
+    fn transport(&self, socket: Socket) -> io::Result<Transport> {
+        match &self.tls {
+            None => Ok(Transport::Plain(socket)),
+            Some(tls) => {
+                let stream = TlsStream::server(socket, tls.config())?;
+                Ok(Transport::Tls(Box::new(stream)))
+            }
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn transport(&self, socket: Socket) -> io::Result<Transport> {
+        Ok(Transport::Plain(socket))
+    }
+}
+
 fn bind(address: SocketAddr, config: &LoopConfig) -> io::Result<TcpListener> {
-    let socket = Socket::new(
+    let socket = socket2::Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),

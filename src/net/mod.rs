@@ -70,12 +70,16 @@ mod peer;
 mod quota;
 mod remote;
 mod session;
+mod socket;
 mod threads;
 mod timers;
+#[cfg(feature = "tls")]
+mod tls;
 mod topics;
 mod transport;
 
 pub use config::{LoopConfig, SlowReader};
+pub use connect::ConnectOptions;
 pub use decision::{Asking, Decision, Later, Ticket, TooLate};
 pub use end::{End, EndWhy};
 pub use event_loop::{EventLoop, serve};
@@ -85,4 +89,9 @@ pub use peer::{ConnectionId, Peer};
 pub use quota::{Quota, Rate};
 pub use remote::{OwnedMessage, Remote, RemoteError, Undelivered};
 pub use threads::Threads;
+#[cfg(feature = "tls")]
+pub use tls::{
+    Alert, Authorities, ClientCertificates, ClientTls, Identity, ServerTls, TlsConfigError,
+    TlsConfigFault, TlsError,
+};
 pub use topics::{SubscribeError, TOPIC_MAX};

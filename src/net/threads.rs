@@ -17,6 +17,8 @@ use crate::net::event_loop::{EventLoop, Seed};
 use crate::net::handler::Handler;
 use crate::net::listener::Listener;
 use crate::net::remote::Remote;
+#[cfg(feature = "tls")]
+use crate::net::tls::ServerTls;
 
 /// The loops of a server that is to use several cores.
 ///
@@ -71,6 +73,27 @@ impl Threads {
         let address = listeners[0].address();
         info!(target: "openline", %address, threads = self.seeds.len(), "listening");
         for (seed, listener) in self.seeds.iter_mut().zip(listeners) {
+            seed.listen(listener);
+        }
+        Ok(address)
+    }
+
+    /// The same for `wss`: who connects there speaks TLS.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be had.
+    #[cfg(feature = "tls")]
+    pub fn listen_tls(
+        &mut self,
+        address: impl ToSocketAddrs,
+        tls: &ServerTls,
+    ) -> io::Result<SocketAddr> {
+        let listeners = Listener::bind_group(address, self.seeds.len(), &self.config)?;
+        let address = listeners[0].address();
+        info!(target: "openline", %address, threads = self.seeds.len(), "listening for TLS");
+        for (seed, mut listener) in self.seeds.iter_mut().zip(listeners) {
+            listener.tls = Some(tls.clone());
             seed.listen(listener);
         }
         Ok(address)

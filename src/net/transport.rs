@@ -1,13 +1,17 @@
-//! The byte stream beneath a connection: a socket for now.
+//! The byte stream beneath a connection: a socket as it is, or TLS over one.
 //!
-//! That there is nothing to read, or no room to write, is a value here and no error.
+//! Nothing above knows which. What TLS asks of a session beyond a plain socket is three answers:
+//! whether the stream is [still opening](Transport::is_opening), whether a read has
+//! [drained](Received::drained) it, and what [was wrong with it](Transport::verdict) at the end.
 
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::io;
 
-use mio::event::Source;
-use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
+
+use crate::net::end::EndWhy;
+use crate::net::socket::Socket;
+#[cfg(feature = "tls")]
+use crate::net::tls::TlsStream;
 
 /// Whether a read that fills less than it was given has drained the socket, so that the next
 /// readiness is told by an event and no second read is needed to learn that nothing is there.
@@ -17,69 +21,131 @@ pub(super) const SHORT_READ_DRAINS: bool = cfg!(unix);
 /// A non-blocking stream in a loop.
 #[derive(Debug)]
 pub(super) enum Transport {
-    /// TCP as it is.
-    Plain(TcpStream),
+    /// The socket as it is.
+    Plain(Socket),
+    /// TLS over it; boxed, so that plain connections do not pay for its size.
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream>),
+}
+
+/// What a loop lends each transport to work in.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    #[cfg(feature = "tls")]
+    pub(super) tls: crate::net::tls::Scratch,
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    /// So many bytes: none, if all that came is a part of what TLS must have whole.
+    Bytes {
+        n: usize,
+        /// Whether that was all there was, so that an event tells of more.
+        drained: bool,
+    },
+    /// The end of the stream.
+    End,
 }
 
 impl Transport {
-    /// Takes over a stream, connected or about to be.
-    pub(super) fn plain(stream: TcpStream) -> Self {
-        // Frames leave as soon as they are queued; a failure costs only latency.
-        let _ = stream.set_nodelay(true);
-        Self::Plain(stream)
+    /// Whether the stream takes and gives no bytes yet: TLS has its handshake to do.
+    #[inline]
+    pub(super) fn is_opening(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.is_opening(),
+        }
     }
 
-    /// Reads what is there: `None` if nothing is, and 0 bytes at the end of the stream.
-    #[inline]
-    pub(super) fn recv(&mut self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
+    /// Goes on with the opening as far as the socket allows; answers whether that is done. Then
+    /// there may be something to read, and there is room to write.
+    pub(super) fn open(&mut self, scratch: &mut Scratch) -> io::Result<bool> {
+        let _ = scratch;
         match self {
-            Self::Plain(stream) => retry(|| stream.read(bytes)),
+            Self::Plain(_) => Ok(true),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.open(&mut scratch.tls),
+        }
+    }
+
+    /// Reads what is there: `None` if nothing is.
+    #[inline]
+    pub(super) fn recv(
+        &mut self,
+        bytes: &mut [u8],
+        scratch: &mut Scratch,
+    ) -> io::Result<Option<Received>> {
+        let _ = scratch;
+        match self {
+            Self::Plain(socket) => {
+                let n = socket.recv(bytes)?;
+                Ok(n.map(|n| match n {
+                    0 => Received::End,
+                    n => Received::Bytes {
+                        n,
+                        drained: n < bytes.len() && SHORT_READ_DRAINS,
+                    },
+                }))
+            }
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.recv(bytes, &mut scratch.tls),
         }
     }
 
     /// Writes what there is room for: `None` if there is none.
+    ///
+    /// What was not taken is to be given again, in front of all else: TLS may have encrypted it.
     #[inline]
-    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+    pub(super) fn send(
+        &mut self,
+        bytes: &[u8],
+        scratch: &mut Scratch,
+    ) -> io::Result<Option<usize>> {
+        let _ = scratch;
         match self {
-            Self::Plain(stream) => retry(|| stream.write(bytes)),
+            Self::Plain(socket) => socket.send(bytes),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.send(bytes, &mut scratch.tls),
         }
     }
 
-    /// Ends the sending direction: the peer reads all that was written, and then the end.
-    pub(super) fn half_close(&mut self) -> io::Result<()> {
+    /// Ends the sending direction: the peer reads all that was written, and then the end. Answers
+    /// whether that is done; if not, it is to be called again when there is room to write.
+    pub(super) fn half_close(&mut self) -> io::Result<bool> {
         match self {
-            Self::Plain(stream) => stream.shutdown(Shutdown::Write),
+            Self::Plain(socket) => socket.half_close().map(|()| true),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.half_close(),
         }
     }
 
     /// Whether a connect has come to its end.
     pub(super) fn connected(&self) -> io::Result<bool> {
-        let Self::Plain(stream) = self;
-        if let Some(error) = stream.take_error()? {
-            return Err(error);
-        }
-        match stream.peer_addr() {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
+        match self {
+            Self::Plain(socket) => socket.connected(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.socket().connected(),
         }
     }
 
     /// Has every readiness of the stream told under `token`: once, for its whole life.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let Self::Plain(stream) = self;
-        stream.register(registry, token, Interest::READABLE | Interest::WRITABLE)
+        match self {
+            Self::Plain(socket) => socket.register(registry, token),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.socket_mut().register(registry, token),
+        }
     }
-}
 
-#[inline]
-fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
-    loop {
-        match call() {
-            Ok(n) => return Ok(Some(n)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+    /// What is to be said of the end, given what this stream knows of it: an end of file that TLS
+    /// did not announce may be anyone's doing.
+    pub(super) fn verdict(&self, why: EndWhy) -> EndWhy {
+        match self {
+            Self::Plain(_) => why,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.verdict(why),
         }
     }
 }

@@ -114,6 +114,7 @@ fn a_server_that_goes_or_says_nothing() {
     assert_eq!(seen, [Seen::End(true, "Handshake(TimedOut)".to_owned())]);
 }
 
+#[cfg(not(feature = "tls"))]
 #[test]
 fn wss_says_what_is_missing() {
     let (seen, _receiver) = channel();

@@ -17,7 +17,7 @@ use tracing::{debug, info};
 use crate::net::config::LoopConfig;
 use crate::net::end::{End, EndWhy};
 use crate::net::handler::Handler;
-use crate::net::session::{Context, Session, State};
+use crate::net::session::{Context, Flow, Session, State};
 use crate::proto::{CloseCode, ClosedWhy, Role};
 
 /// What is left of a session.
@@ -68,13 +68,22 @@ impl<H: Handler> Session<H> {
         if matches!(self.state, State::Lingering(_)) {
             return;
         }
+        let next = match self.transport.is_opening() {
+            true => Next::Close,
+            false => next(self.role, &why),
+        };
         let linger = State::Lingering(Linger {
             deadline: cx.hub.now + cx.config.linger_timeout,
-            next: next(self.role, &why),
+            next,
             drain_max: cx.config.linger_size_max,
             // A reader that was too slow is no longer waited for than anyone.
             is_patient: !matches!(why, EndWhy::SlowReader { .. }),
         });
+        let why = self.transport.verdict(why);
+        // Nothing can be sent over a stream that never opened, or that failed.
+        if self.transport.is_opening() || is_tls(&why) {
+            cx.buffers.send.advance(cx.buffers.send.len());
+        }
         let (opened, data) = match mem::replace(&mut self.state, linger) {
             State::Open(_, data) => (true, Some(data)),
             State::Connecting(connecting) => (false, Some(connecting.data)),
@@ -101,6 +110,20 @@ impl<H: Handler> Session<H> {
         cx.handler.end(data, &end);
     }
 
+    /// The transport failed. That is the end, but for an alert of TLS's, which is not lost to a
+    /// reset either.
+    #[cold]
+    pub(super) fn break_off(&mut self, error: io::Error, cx: &mut Context<'_, H>) -> Flow {
+        if matches!(self.state, State::Lingering(_)) {
+            return Flow::Drop;
+        }
+        self.finish(EndWhy::from_io(error), cx);
+        match self.is_over(cx) {
+            Ok(false) => Flow::Keep,
+            Ok(true) | Err(_) => Flow::Drop,
+        }
+    }
+
     /// After the end: nothing more is waited for.
     pub(super) fn give_up(&mut self) {
         if let State::Lingering(linger) = &mut self.state {
@@ -125,8 +148,10 @@ impl<H: Handler> Session<H> {
             return Ok(true);
         }
         if linger.next == Next::HalfClose {
-            self.transport.half_close()?;
-            linger.next = Next::Await;
+            match self.transport.half_close()? {
+                true => linger.next = Next::Await,
+                false => self.writable = false,
+            }
         }
         Ok(false)
     }
@@ -158,6 +183,16 @@ pub(in crate::net) fn tell(end: &End, opened: bool) {
     );
 }
 
+#[cfg(feature = "tls")]
+fn is_tls(why: &EndWhy) -> bool {
+    matches!(why, EndWhy::Tls(_))
+}
+
+#[cfg(not(feature = "tls"))]
+fn is_tls(_: &EndWhy) -> bool {
+    false
+}
+
 fn next(role: Role, why: &EndWhy) -> Next {
     match why {
         EndWhy::Closed(closed) => match closed.why {
@@ -168,6 +203,8 @@ fn next(role: Role, why: &EndWhy) -> Next {
         },
         // §7.1.7: a client that fails the connection need not wait.
         EndWhy::Protocol(_) | EndWhy::SlowReader { .. } => Next::HalfClose,
+        #[cfg(feature = "tls")]
+        EndWhy::Tls(_) => Next::HalfClose,
         EndWhy::Refused { .. }
         | EndWhy::Page { .. }
         | EndWhy::Quota(_)

@@ -33,7 +33,7 @@ use crate::net::peer::{ConnectionId, Link, Peer};
 use crate::net::quota::Quota;
 use crate::net::remote::{Content, OwnedMessage, Undelivered};
 use crate::net::topics::Subscriptions;
-use crate::net::transport::{SHORT_READ_DRAINS, Transport};
+use crate::net::transport::{Received, Transport};
 use crate::proto::{
     Close, CloseCode, Connection, Event, HandshakeError, Prepared, Refusal, Role, SendError,
     ServerHandshake, Status,
@@ -441,10 +441,9 @@ impl<H: Handler> Session<H> {
     ) -> Flow {
         cx.buffers.lend(&mut self.held);
         let changed = first(self, cx);
-        let flow = self.exchange(changed, cx).unwrap_or_else(|error| {
-            self.finish(EndWhy::from_io(error), cx);
-            Flow::Drop
-        });
+        let flow = self
+            .exchange(changed, cx)
+            .unwrap_or_else(|error| self.break_off(error, cx));
         if flow == Flow::Drop {
             cx.buffers.discard();
         }
@@ -457,6 +456,12 @@ impl<H: Handler> Session<H> {
     fn exchange(&mut self, mut changed: bool, cx: &mut Context<'_, H>) -> io::Result<Flow> {
         if matches!(self.state, State::Connecting(_)) && !self.connect(cx) {
             return Ok(Flow::Keep);
+        }
+        if self.transport.is_opening() && !matches!(self.state, State::Lingering(_)) {
+            if !self.transport.open(&mut cx.buffers.scratch)? {
+                return Ok(Flow::Keep);
+            }
+            (self.readable, self.writable) = (true, true);
         }
         // What waits goes first: it may be what keeps us from reading.
         if !cx.buffers.send.is_empty() {
@@ -507,27 +512,32 @@ impl<H: Handler> Session<H> {
         // More than is lacking, so that a read that completes a message is a short one.
         let lacking = usize::try_from(recv.lacking()).unwrap_or(usize::MAX);
         let size = lacking.saturating_add(READ_SIZE).min(READ_SIZE_MAX);
-        match self.transport.recv(recv.spare_mut(size))? {
+        let received = self
+            .transport
+            .recv(recv.spare_mut(size), &mut cx.buffers.scratch)?;
+        match received {
             None => self.readable = false,
-            Some(0) => {
+            Some(Received::End) => {
                 self.readable = false;
                 self.eof = true;
                 if let State::Open(connection, _) = &mut self.state {
                     connection.handle_eof();
                 }
             }
-            Some(n) => {
+            Some(Received::Bytes { n, drained }) => {
                 recv.commit(n);
-                let id = cx.hub.name(self.link.place);
-                let read = &recv.unparsed()[recv.unparsed_len() - n..];
-                cx.handler.wire(id, self.role.peer(), read);
+                if n > 0 {
+                    let id = cx.hub.name(self.link.place);
+                    let read = &recv.unparsed()[recv.unparsed_len() - n..];
+                    cx.handler.wire(id, self.role.peer(), read);
+                }
                 if let (Some(rate), State::Open(..)) = (cx.config.byte_rate, &self.state) {
                     let meter = &mut self.link.extras().meter;
                     if let Err(quota) = meter.bytes(n, rate, cx.hub.now) {
                         self.close_exceeding(quota, cx);
                     }
                 }
-                self.readable = n == size || self.hung_up || !SHORT_READ_DRAINS;
+                self.readable = !drained || self.hung_up;
             }
         }
         Ok(())
@@ -536,17 +546,18 @@ impl<H: Handler> Session<H> {
     /// Writes once; answers whether nothing is left to write.
     #[inline]
     fn flush(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
-        let pending = cx.buffers.send.pending();
+        let Buffers { send, scratch, .. } = &mut *cx.buffers;
+        let pending = send.pending();
         if pending.is_empty() || !self.writable {
             return Ok(pending.is_empty());
         }
         let size = pending.len();
-        let sent = self.transport.send(pending)?.unwrap_or(0);
+        let sent = self.transport.send(pending, scratch)?.unwrap_or(0);
         if sent > 0 {
             let id = cx.hub.name(self.link.place);
             cx.handler.wire(id, self.role, &pending[..sent]);
         }
-        cx.buffers.send.advance(sent);
+        send.advance(sent);
         // The kernel took less than it was given, so it is full, and will say when it is not.
         self.writable = sent == size;
         // Room where there was none: the peer has read.

@@ -1,0 +1,83 @@
+//! The sockets beneath a transport: TCP, and Unix where there is one.
+//!
+//! That there is nothing to read, or no room to write, is a value here and no error.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+
+use mio::event::Source;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+
+/// A non-blocking stream socket.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(TcpStream),
+}
+
+impl Socket {
+    /// Takes over a stream, connected or about to be.
+    pub(super) fn tcp(stream: TcpStream) -> Self {
+        // Frames leave as soon as they are queued; a failure costs only latency.
+        let _ = stream.set_nodelay(true);
+        Self::Tcp(stream)
+    }
+
+    /// Reads what is there: `None` if nothing is, and 0 bytes at the end of the stream.
+    #[inline]
+    pub(super) fn recv(&mut self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
+        match self {
+            Self::Tcp(stream) => retry(|| stream.read(bytes)),
+        }
+    }
+
+    /// Writes what there is room for: `None` if there is none.
+    #[inline]
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        match self {
+            Self::Tcp(stream) => retry(|| stream.write(bytes)),
+        }
+    }
+
+    /// Ends the sending direction: the peer reads all that was written, and then the end.
+    pub(super) fn half_close(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
+    /// Whether a connect has come to its end.
+    pub(super) fn connected(&self) -> io::Result<bool> {
+        let (error, peer) = match self {
+            Self::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
+        };
+        if let Some(error) = error {
+            return Err(error);
+        }
+        match peer {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has every readiness of the stream told under `token`: once, for its whole life.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+        match self {
+            Self::Tcp(stream) => stream.register(registry, token, BOTH),
+        }
+    }
+}
+
+#[inline]
+fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+    loop {
+        match call() {
+            Ok(n) => return Ok(Some(n)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
