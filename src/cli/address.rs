@@ -17,6 +17,13 @@ pub(crate) struct Address {
 const HOST: &str = "127.0.0.1";
 const PORT: u16 = 9001;
 
+impl Address {
+    /// The name or address, an IPv6 address without its brackets.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+}
+
 impl Default for Address {
     fn default() -> Self {
         Self {

@@ -9,4 +9,5 @@ mod log;
 pub(crate) mod serve;
 mod signal;
 mod terminal;
+mod tls;
 mod values;

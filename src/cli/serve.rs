@@ -18,10 +18,11 @@ use crate::cli::auth::{Admission, AuthError};
 use crate::cli::log::{self, Format};
 use crate::cli::signal;
 use crate::cli::terminal::neutralise;
+use crate::cli::tls;
 use crate::cli::values::{Time, parse_size};
 
 const AFTER_HELP: &str = "\
-Prints 'listening on ws://HOST:PORT/' on standard output when clients can connect; everything \
+Prints 'listening on ws://HOST:PORT/', or wss://, on standard output when clients can connect; everything \
 else goes to the log on standard error: each handshake with its outcome, each end with who ended \
 it and why.
 
@@ -31,6 +32,8 @@ cannot be.
 
 Examples:
   openline serve
+  openline serve :443 --tls fullchain.pem privkey.pem
+  openline serve --tls-self-signed
   openline serve :8080 --max-message 64k --idle-timeout 5m
   openline serve --origin https://example.com --origin http://localhost:3000
   openline serve --origin 'https://*.example.com' --auth jwt:jwks.json --auth-from subprotocol
@@ -55,6 +58,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     admission: Admission,
+
+    #[command(flatten)]
+    tls: tls::ServerArgs,
 
     /// The largest message to receive, such as 64k or 16M
     #[arg(
@@ -159,15 +165,31 @@ fn serve(args: Args) -> Result<(), ServeError> {
         let _ = remote.shutdown();
     })
     .map_err(ServeError::Loop)?;
-    let address = server
-        .listen(&args.address)
-        .map_err(|error| ServeError::Listen {
-            address: args.address.clone(),
-            error,
-        })?;
+    let tls = args
+        .tls
+        .server(args.address.host())
+        .map_err(ServeError::Tls)?;
+    let (scheme, listening) = match &tls {
+        None => ("ws", server.listen(&args.address)),
+        Some((tls, _)) => ("wss", server.listen_tls(&args.address, tls)),
+    };
+    let address = listening.map_err(|error| ServeError::Listen {
+        address: args.address.clone(),
+        error,
+    })?;
+    let self_signed = tls.and_then(|(_, made)| made);
     // Whoever started us may not care to read this.
+    if let Some(made) = &self_signed {
+        let path = made.path.display();
+        let _ = writeln!(
+            io::stderr(),
+            "note: the certificate is self-signed, and in {path} while the server runs\n  \
+             tip: openline connect wss://localhost:{}/ --ca {path}",
+            address.port()
+        );
+    }
     let mut stdout = io::stdout();
-    let _ = writeln!(stdout, "listening on ws://{address}/").and_then(|()| stdout.flush());
+    let _ = writeln!(stdout, "listening on {scheme}://{address}/").and_then(|()| stdout.flush());
     let echo = |_| Echo {
         subprotocols: args.subprotocol.clone(),
         guard: guard.clone(),
@@ -180,6 +202,7 @@ fn serve(args: Args) -> Result<(), ServeError> {
 enum ServeError {
     Auth(AuthError),
     Listen { address: Address, error: io::Error },
+    Tls(io::Error),
     Loop(io::Error),
 }
 
@@ -189,7 +212,7 @@ impl ServeError {
         let error = match self {
             Self::Auth(error) => return error.tip(),
             Self::Listen { error, .. } => error,
-            Self::Loop(_) => return None,
+            Self::Tls(_) | Self::Loop(_) => return None,
         };
         match error.kind() {
             io::ErrorKind::AddrInUse => Some(
@@ -214,6 +237,7 @@ impl fmt::Display for ServeError {
                 io::ErrorKind::AddrInUse => write!(f, "{address} is in use already"),
                 _ => write!(f, "cannot listen at {address}: {error}"),
             },
+            Self::Tls(error) => write!(f, "TLS: {error}"),
             Self::Loop(error) => write!(f, "the event loop failed: {error}"),
         }
     }

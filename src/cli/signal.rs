@@ -27,6 +27,28 @@ pub(crate) fn on_first(end: impl FnOnce() + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
+/// Has `again` called, in a thread of its own, at every SIGHUP.
+#[cfg(unix)]
+pub(crate) fn on_hang_up(again: impl Fn() + Send + 'static) -> io::Result<()> {
+    use std::thread;
+
+    use signal_hook::consts::SIGHUP;
+    use signal_hook::iterator::Signals;
+
+    let mut signals = Signals::new([SIGHUP])?;
+    let wait = move || signals.forever().for_each(|_| again());
+    let waiting = thread::Builder::new()
+        .name("hang-up".to_owned())
+        .spawn(wait);
+    waiting.map(|_| ())
+}
+
+/// There is no such signal.
+#[cfg(not(unix))]
+pub(crate) fn on_hang_up(_: impl Fn() + Send + 'static) -> io::Result<()> {
+    Ok(())
+}
+
 /// Where there are no such signals, Ctrl-C ends the process.
 #[cfg(not(unix))]
 pub(crate) fn on_first(_: impl FnOnce() + Send + 'static) -> io::Result<()> {

@@ -273,13 +273,6 @@ fn we_close_as_we_are_told() {
 }
 
 #[test]
-fn tls_comes_later() {
-    let output = run(&["connect", "wss://127.0.0.1:1/"], b"");
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("TLS"));
-}
-
-#[test]
 fn an_output_that_nobody_reads_ends_it_quietly() {
     let server = Server::start(&["-q"]);
     let mut child = openline(&["connect", &server.url])

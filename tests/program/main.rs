@@ -8,3 +8,4 @@ mod connect;
 mod demo;
 mod serve;
 mod support;
+mod tls;

@@ -102,6 +102,16 @@ impl Server {
         }
     }
 
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+
+    /// Where it leaves the certificate that it made.
+    pub(crate) fn self_signed(&self) -> String {
+        let name = format!("openline-{}.pem", self.child.id());
+        std::env::temp_dir().join(name).display().to_string()
+    }
+
     /// Ends it by a signal; its exit code and its log.
     pub(crate) fn stop(mut self, name: &str) -> (Option<i32>, String) {
         signal(self.child.id(), name);

@@ -178,6 +178,11 @@ impl Display {
         self.line_aside(&format!("* {}", neutralise(text)));
     }
 
+    /// What may go wrong for it, beside the messages.
+    pub(super) fn warn(&mut self, text: &str) {
+        self.line_aside(&format!("warning: {}", neutralise(text)));
+    }
+
     /// What went wrong, beside the messages, and what to do about it.
     pub(super) fn error(&mut self, error: &str, hint: Option<&str>) {
         self.line_aside(&format!("error: {}", neutralise(error)));

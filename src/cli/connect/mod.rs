@@ -14,7 +14,7 @@ use std::thread;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory};
-use openline::net::{EventLoop, LoopConfig};
+use openline::net::{ConnectOptions, EventLoop, LoopConfig};
 use openline::proto::{ClientRequest, CloseCode, Config, RequestError, Url, UrlError};
 use tracing::level_filters::LevelFilter;
 
@@ -26,6 +26,7 @@ use crate::cli::connect::prompt::{Prompt, Terminal};
 use crate::cli::connect::session::Session;
 use crate::cli::log::{self, Format};
 use crate::cli::signal;
+use crate::cli::tls;
 use crate::cli::values::{Time, parse_size};
 
 pub(crate) use crate::cli::connect::verdict::Exit;
@@ -48,12 +49,14 @@ Exit codes:
   5  the server broke the protocol, or sent more than --max-message
   6  the connection ended without a Close frame, or the server stopped answering
   7  the server closed with any other code
+  8  TLS failed: the server's certificate is not to be trusted, or it wants one of ours
 
 Examples:
   openline connect ws://127.0.0.1:9001/
   printf 'one\\ntwo\\n' | openline connect ws://127.0.0.1:9001/
   openline connect ws://127.0.0.1:9001/ --wait never < /dev/null
   openline connect ws://127.0.0.1:9001/ --json < requests | jq -r 'select(.event == \"text\").text'
+  openline connect wss://localhost:9001/ --ca ca.pem --cert me.pem --key me.key
   OPENLINE_BEARER=secret openline connect ws://127.0.0.1:9001/ --subprotocol chat.v1";
 
 /// Connect to a WebSocket server: a prompt at a terminal, a filter in a pipe
@@ -63,7 +66,7 @@ Examples:
     after_long_help = AFTER_HELP
 )]
 pub(crate) struct Args {
-    /// Where to connect: ws://HOST[:PORT]/PATH?QUERY. User information becomes Basic
+    /// Where to connect: ws://HOST[:PORT]/PATH?QUERY, or wss:// for TLS. User information becomes Basic
     /// authentication
     #[arg(value_name = "URL", value_parser = parse_url)]
     url: Url,
@@ -89,6 +92,9 @@ pub(crate) struct Args {
     /// Say which page the request comes from, as browsers do: https://example.com
     #[arg(long, value_name = "ORIGIN", help_heading = "Handshake")]
     origin: Option<String>,
+
+    #[command(flatten)]
+    tls: tls::ClientArgs,
 
     /// Send the lines of the input, or what is typed, as binary messages
     #[arg(long, help_heading = "Messages")]
@@ -225,7 +231,7 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
     let is_verbose = args.verbose > 0;
     let is_prompt = !args.json && io::stdin().is_terminal() && io::stdout().is_terminal();
     let terminal = is_prompt.then(Terminal::remember);
-    let (prompt, display) = match is_prompt {
+    let (prompt, mut display) = match is_prompt {
         true => {
             let made = Prompt::new().map_err(io::Error::other);
             let (prompt, printer) = made.map_err(failed("there is no prompt"))?;
@@ -233,6 +239,9 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
         }
         false => (None, Display::stdout(args.json, is_verbose)),
     };
+    if args.tls.is_insecure() && args.url.is_secure() {
+        display.warn("the server's certificate is not verified: anyone may be in between");
+    }
     let config = LoopConfig {
         protocol: Arc::new(Config {
             frame_size_max: args.max_message,
@@ -259,11 +268,15 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
             input.map(|_| ())
         }
     };
+    let tls = args.tls.client().map_err(io::Error::from);
+    let options = ConnectOptions {
+        tls: tls.map_err(failed("TLS"))?,
+    };
     event_loop
-        .connect(request, Some(Box::new(input)))
+        .connect_with(request, &options, Some(Box::new(input)))
         .map_err(|error| {
             let exit = match error.kind() {
-                io::ErrorKind::Unsupported => Exit::Failure,
+                io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => Exit::Failure,
                 _ => Exit::Connect,
             };
             Stop(exit, format!("could not connect to {}: {error}", args.url))

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use openline::net::{End, EndWhy};
+use openline::net::{End, EndWhy, TlsError};
 use openline::proto::{CloseCode, ClosedWhy, HandshakeError, Party};
+use rustls::CertificateError;
 
 /// The exit codes of `openline connect`, as its help lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(crate) enum Exit {
     Abnormal = 6,
     /// The server closed with a code other than 1000 and 1001.
     Code = 7,
+    /// TLS could not be agreed on.
+    Tls = 8,
 }
 
 impl From<Exit> for ExitCode {
@@ -53,6 +56,7 @@ impl Exit {
             EndWhy::Handshake(_) => Self::Protocol,
             EndWhy::Abandoned => Self::Failure,
             _ if opened => Self::Abnormal,
+            EndWhy::Tls(_) => Self::Tls,
             _ => Self::Connect,
         }
     }
@@ -81,6 +85,7 @@ pub(super) fn code_and_party(end: &End) -> (Option<u16>, Option<&'static str>) {
 pub(super) fn hint(end: &End) -> Option<&'static str> {
     match &end.why {
         EndWhy::Connect(_) => Some("is the server running, and are host and port right?"),
+        EndWhy::Tls(error) => tls_hint(error),
         EndWhy::Refused { status: 301..=308 } => {
             Some("redirects are not followed: connect to what Location says, if you trust it")
         }
@@ -94,6 +99,33 @@ pub(super) fn hint(end: &End) -> Option<&'static str> {
         EndWhy::Handshake(HandshakeError::EndOfFile | HandshakeError::Head(_)) => {
             Some("is it a WebSocket server, and does it speak TLS (wss://) perhaps?")
         }
+        _ => None,
+    }
+}
+
+fn tls_hint(error: &TlsError) -> Option<&'static str> {
+    match error {
+        TlsError::Certificate(error) => Some(match error {
+            CertificateError::UnknownIssuer => {
+                "if you know who runs it, give the certificate of who signed it: --ca FILE"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the server needs a new certificate, unless this machine's clock is wrong"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "is this machine's clock right?"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "connect by a name that the certificate is for"
+            }
+            _ => return None,
+        }),
+        TlsError::Alert(alert) => match alert.number() {
+            40 | 42..=46 | 48 | 116 => Some("a certificate to show goes into --cert and --key"),
+            112 => Some("is the host right?"),
+            _ => None,
+        },
+        TlsError::NotTls => Some("it may be a server without TLS: ws:// instead of wss://"),
         _ => None,
     }
 }
