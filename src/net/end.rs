@@ -19,7 +19,8 @@ pub struct End {
     pub id: ConnectionId,
     /// What we were in it.
     pub role: Role,
-    /// The other end: of a client that never connected, the address that was tried last.
+    /// The other end: of a client that never connected, the address that was tried last, and the
+    /// unspecified one, `[::]:0`, if there was none.
     pub address: SocketAddr,
     /// When it was known.
     pub at: Instant,
@@ -27,6 +28,61 @@ pub struct End {
     pub dropped: u64,
     /// Why, and by whom.
     pub why: EndWhy,
+}
+
+impl End {
+    /// Whether a client that tries again later may fare better: the network or the server was at
+    /// fault, and not what we asked for, sent, or decided.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match &self.why {
+            EndWhy::Closed(closed) => match closed.why {
+                ClosedWhy::Handshake { code } => {
+                    let is_our_fault =
+                        matches!(code.map(CloseCode::number), Some(1002 | 1003 | 1007..=1010));
+                    closed.by == Party::Peer && !is_our_fault
+                }
+                ClosedWhy::IdleTimeout => false,
+                _ => true,
+            },
+            // RFC 9110 §15: what says that the server is at fault, or that it is too early.
+            EndWhy::Refused { status } => matches!(status, 408 | 425 | 429 | 500..=599),
+            EndWhy::Handshake(error) => {
+                matches!(error, HandshakeError::TimedOut | HandshakeError::EndOfFile)
+            }
+            EndWhy::Connect(_) | EndWhy::Reset | EndWhy::Io(_) => true,
+            #[cfg(feature = "tls")]
+            EndWhy::Tls(error) => matches!(error, TlsError::EndOfFile | TlsError::Truncated),
+            _ => false,
+        }
+    }
+}
+
+impl End {
+    /// A copy, for who keeps it; of an error of the system's, what it says.
+    pub(super) fn duplicate(&self) -> Self {
+        let copy = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
+        let why = match &self.why {
+            EndWhy::Closed(closed) => EndWhy::Closed(*closed),
+            EndWhy::Protocol(error) => EndWhy::Protocol(*error),
+            EndWhy::Refused { status } => EndWhy::Refused { status: *status },
+            EndWhy::Page { status } => EndWhy::Page { status: *status },
+            EndWhy::Quota(quota) => EndWhy::Quota(*quota),
+            EndWhy::SlowReader { queued, code } => EndWhy::SlowReader {
+                queued: *queued,
+                code: *code,
+            },
+            EndWhy::Handshake(error) => EndWhy::Handshake(*error),
+            EndWhy::Connect(error) => EndWhy::Connect(copy(error)),
+            #[cfg(feature = "tls")]
+            EndWhy::Tls(error) => EndWhy::Tls(error.clone()),
+            EndWhy::Reset => EndWhy::Reset,
+            EndWhy::Io(error) => EndWhy::Io(copy(error)),
+            EndWhy::Shutdown => EndWhy::Shutdown,
+            EndWhy::Abandoned => EndWhy::Abandoned,
+        };
+        Self { why, ..*self }
+    }
 }
 
 /// Why a connection, or an attempt at one, came to its end.

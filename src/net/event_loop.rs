@@ -14,25 +14,26 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 use slab::Slab;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::net::buffers::Buffers;
 use crate::net::config::LoopConfig;
-use crate::net::connect::{ConnectOptions, Connecting};
-use crate::net::end::{End, EndWhy};
+use crate::net::connect::{ConnectOptions, Connecting, Plan};
+use crate::net::connector::{Connector, Wanted};
+use crate::net::end::EndWhy;
 use crate::net::handler::{Handler, Message};
 use crate::net::hub::{Hub, Place};
 use crate::net::listener::{Accept, Listener};
 use crate::net::peer::{ConnectionId, Peer};
 use crate::net::quota::Census;
 use crate::net::remote::{Content, Item, Letter, Mailbox, Post, Remote, Undelivered};
-use crate::net::session::{Context, Flow, Readiness, Session, Standing, tell};
+use crate::net::session::{Context, Flow, Readiness, Revival, Session, Standing};
 use crate::net::timers::Timers;
 #[cfg(feature = "tls")]
 use crate::net::tls::ServerTls;
 use crate::net::topics::Delivery;
 use crate::net::transport::Transport;
-use crate::proto::{ClientRequest, Role, SendError};
+use crate::proto::{ClientRequest, SendError};
 
 /// The events taken at once; more wait for the next turn.
 const EVENTS_MAX: usize = 1024;
@@ -58,8 +59,10 @@ pub struct EventLoop<H: Handler> {
     generation: u32,
     /// Those that asked for another turn.
     again: VecDeque<u32>,
-    /// Clients whose every address failed at once, for `run` to tell.
-    stillborn: Vec<(H::Connection, End)>,
+    /// Clients that are to connect again.
+    revivals: Vec<Revival<H::Connection>>,
+    /// What connectors asked for.
+    wanted: Wanted<H::Connection>,
     hub: Hub,
     census: Arc<Census>,
     /// How many connections above a quota are being told so.
@@ -104,7 +107,8 @@ impl<H: Handler> EventLoop<H> {
             sessions: Slab::new(),
             generation: 0,
             again: VecDeque::new(),
-            stillborn: Vec::new(),
+            revivals: Vec::new(),
+            wanted: Wanted::default(),
             hub,
             census: seed.census,
             turned_away: 0,
@@ -158,15 +162,15 @@ impl<H: Handler> EventLoop<H> {
         Ok(())
     }
 
-    /// Begins to connect to a server, at each of its addresses in turn; `data` is kept for the
+    /// Begins to connect to a server, at whichever of its addresses answers first; `data` is kept for the
     /// connection. What comes of it is told to the handler when the loop runs.
     ///
-    /// A host name is looked up at once, which may block.
+    /// A host name is looked up in a thread of its own. While the loop runs, its
+    /// [`connector`](Self::connector) does the same.
     ///
     /// # Errors
     ///
-    /// When the name has no address; for `wss` URLs, when there are no authorities to trust, or
-    /// no TLS in this build.
+    /// For `wss` URLs, when there are no authorities to trust, or no TLS in this build.
     pub fn connect(
         &mut self,
         request: ClientRequest,
@@ -186,30 +190,51 @@ impl<H: Handler> EventLoop<H> {
         options: &ConnectOptions,
         data: H::Connection,
     ) -> io::Result<ConnectionId> {
-        self.hub.now = Instant::now();
+        let plan = Plan::new(request, options.clone())?;
+        self.begin(plan, data, Instant::now())
+    }
+
+    /// Has the loop connect while it runs: for its handler, and for other threads.
+    #[must_use]
+    pub fn connector(&self) -> Connector<H::Connection> {
+        let wanted = self.wanted.clone();
+        let remote = self.hub.remote.clone();
+        Connector::new(wanted, remote, self.hub.number, self.config.mailbox_max)
+    }
+
+    /// Adds a client that begins to connect at `at`.
+    fn begin(&mut self, plan: Plan, data: H::Connection, at: Instant) -> io::Result<ConnectionId> {
         let place = self.next_place()?;
-        let id = self.hub.name(place);
-        let mut connecting = Connecting::new(request, options, data, self.hub.now)?;
-        let begun = connecting.begin(self.hub.now, self.config.protocol.handshake_timeout);
-        let (address, error) = match begun {
-            Ok(Some((transport, address))) => {
-                let session = Session::connecting(transport, address, place, connecting);
-                self.insert(session)?;
-                return Ok(id);
-            }
-            Err(failed) => failed,
-            Ok(None) => return Err(io::Error::other("the host has no address")),
-        };
-        let end = End {
-            id,
-            role: Role::Client,
-            address,
-            at: self.hub.now,
-            dropped: 0,
-            why: EndWhy::Connect(error),
-        };
-        self.stillborn.push((connecting.data, end));
-        Ok(id)
+        let session = Session::connecting(place, Connecting::new(plan, data, at));
+        self.insert(session)?;
+        // Its turn comes without anything that happens to it.
+        if let Some(session) = self.sessions.get_mut(place.index as usize) {
+            session.queued = true;
+            self.again.push_back(place.index);
+        }
+        Ok(self.hub.name(place))
+    }
+
+    /// As [`begin`](Self::begin), where there is nobody to tell that it cannot be.
+    fn begin_later(&mut self, plan: Plan, data: H::Connection, at: Instant) {
+        if let Err(error) = self.begin(plan, data, at) {
+            error!(target: "openline", %error, "a connection cannot be begun");
+        }
+    }
+
+    /// Begins what connectors asked for.
+    fn begin_wanted(&mut self) {
+        for (plan, data) in self.wanted.take() {
+            self.begin_later(plan, data, self.hub.now);
+        }
+    }
+
+    /// Adds the clients that are to connect again.
+    #[cold]
+    fn revive(&mut self) {
+        while let Some(Revival { plan, data, at }) = self.revivals.pop() {
+            self.begin_later(plan, data, at);
+        }
     }
 
     /// A handle for other threads.
@@ -237,19 +262,26 @@ impl<H: Handler> EventLoop<H> {
     /// When the operating system can no longer be asked which sockets are ready. No failure of
     /// one socket is an error here.
     pub fn run(&mut self) -> io::Result<()> {
-        for (data, end) in self.stillborn.drain(..) {
-            tell(&end, false);
-            self.handler.end(Some(data), &end);
-        }
+        self.begin_wanted();
         while !(self.sessions.is_empty() && self.listeners.is_empty()) {
-            self.turn()?;
+            self.turn(None)?;
+            if self.sessions.is_empty() {
+                self.begin_wanted();
+            }
         }
         self.refuse_letters();
         Ok(())
     }
 
-    fn turn(&mut self) -> io::Result<()> {
-        let patience = self.patience();
+    /// Whether there is a connection, or an attempt at one.
+    pub(super) fn has_connections(&self) -> bool {
+        !self.sessions.is_empty()
+    }
+
+    /// One turn, which waits for something to do until `until` at most.
+    pub(super) fn turn(&mut self, until: Option<Instant>) -> io::Result<()> {
+        let until = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let patience = [self.patience(), until].into_iter().flatten().min();
         if let Err(error) = self.poll.poll(&mut self.events, patience)
             && error.kind() != io::ErrorKind::Interrupted
         {
@@ -269,6 +301,7 @@ impl<H: Handler> EventLoop<H> {
         }
         if woken {
             self.handle_mailbox();
+            self.begin_wanted();
         }
         self.deliver_publications();
         self.handle_deadlines();
@@ -405,6 +438,7 @@ impl<H: Handler> EventLoop<H> {
             hub: &mut self.hub,
             config: &self.config,
             registry: self.poll.registry(),
+            revivals: &mut self.revivals,
         };
         match turn(session, &mut cx) {
             Flow::Keep => {}
@@ -415,11 +449,14 @@ impl<H: Handler> EventLoop<H> {
             }
             Flow::Drop => {
                 self.remove(index);
-                return;
+                return self.revive();
             }
         }
         if let Some(deadline) = session.deadline(&self.config) {
             self.timers.arm(index, deadline);
+        }
+        if !self.revivals.is_empty() {
+            self.revive();
         }
     }
 
@@ -441,6 +478,7 @@ impl<H: Handler> EventLoop<H> {
             hub: &mut self.hub,
             config: &self.config,
             registry: self.poll.registry(),
+            revivals: &mut self.revivals,
         }
     }
 
@@ -572,6 +610,7 @@ impl<H: Handler> EventLoop<H> {
             return self.abandon_all();
         }
         info!(target: "openline", connections = self.sessions.len(), "shutting down");
+        self.hub.is_draining = true;
         self.phase = Phase::Draining(self.hub.now + self.config.shutdown_timeout);
         for index in self.indices() {
             self.visit(index, Session::shut_down);

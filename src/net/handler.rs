@@ -1,5 +1,7 @@
 //! What a program brings: its answers to what happens on its connections.
 
+use std::time::Duration;
+
 use crate::net::decision::{Asking, Decision};
 use crate::net::end::End;
 use crate::net::peer::{ConnectionId, Peer};
@@ -116,6 +118,17 @@ pub trait Handler {
     #[inline]
     fn wire(&mut self, id: ConnectionId, sender: Role, bytes: &[u8]) {
         let _ = (id, sender, bytes);
+    }
+
+    /// A client's connection was lost, or an attempt failed, and its
+    /// [`reconnect`](crate::net::ConnectOptions::reconnect) says that it is time to try again, in
+    /// a while, after `delay`: whether to do so. If so, there is no [`end`](Self::end) yet, and the next
+    /// connection, under another name, is told of by [`open`](Self::open): the place to subscribe
+    /// anew to whatever was subscribed to. The default is to try again if that
+    /// [may help](End::may_pass).
+    fn lost(&mut self, connection: &mut Self::Connection, end: &End, delay: Duration) -> bool {
+        let _ = (connection, delay);
+        end.may_pass()
     }
 
     /// The end, of a connection or of an attempt at one.

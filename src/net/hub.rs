@@ -22,6 +22,8 @@ pub(super) struct Hub {
     pub(super) subscriptions_max: usize,
     /// What was published in this turn, for the other loops of the group.
     pub(super) abroad: Vec<(Arc<str>, Prepared)>,
+    /// Whether the loop is shutting down.
+    pub(super) is_draining: bool,
 }
 
 impl Hub {
@@ -33,6 +35,7 @@ impl Hub {
             topics: Topics::default(),
             subscriptions_max,
             abroad: Vec::new(),
+            is_draining: false,
         }
     }
 

@@ -56,9 +56,12 @@
 //!   drained, within bounds, before the socket goes.
 
 pub mod auth;
+mod backoff;
 mod buffers;
+mod client;
 mod config;
 mod connect;
+mod connector;
 mod decision;
 mod end;
 mod event_loop;
@@ -67,6 +70,7 @@ mod handler;
 mod hub;
 mod listener;
 mod peer;
+mod proxy;
 mod quota;
 mod remote;
 mod session;
@@ -78,14 +82,18 @@ mod tls;
 mod topics;
 mod transport;
 
+pub use backoff::Backoff;
+pub use client::{Client, ClientError};
 pub use config::{LoopConfig, SlowReader};
 pub use connect::ConnectOptions;
+pub use connector::Connector;
 pub use decision::{Asking, Decision, Later, Ticket, TooLate};
 pub use end::{End, EndWhy};
 pub use event_loop::{EventLoop, serve};
 pub use handle::Handle;
 pub use handler::{Handler, Message};
 pub use peer::{ConnectionId, Peer};
+pub use proxy::{Proxy, ProxyError, ProxyUrlError, SocksReply};
 pub use quota::{Quota, Rate};
 pub use remote::{OwnedMessage, Remote, RemoteError, Undelivered};
 pub use threads::Threads;

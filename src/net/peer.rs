@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::net::connect::Plan;
 use crate::net::handle::{Handle, Life};
 use crate::net::handler::Message;
 use crate::net::hub::{Hub, Place};
@@ -60,6 +61,8 @@ pub(super) struct Extras {
     pub(super) meter: Meter,
     /// How many publications were dropped.
     pub(super) dropped: u64,
+    /// Of a client that is to connect again: how, and since when it is connected.
+    pub(super) plan: Option<(Plan, Instant)>,
 }
 
 impl Link {
@@ -131,7 +134,7 @@ impl Peer<'_> {
         self.connection.role()
     }
 
-    /// The other end's address.
+    /// The other end's address; that of a Unix socket is the unspecified one, `[::]:0`.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.link.address

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::{Registry, Token, Waker};
 
+use crate::net::connect::Found;
 use crate::net::peer::ConnectionId;
 use crate::net::topics::SubscribeError;
 use crate::proto::{CloseCode, Prepared, SendError};
@@ -265,6 +266,8 @@ pub(super) enum Content {
     Call,
     /// A [`Ticket`](crate::net::Ticket) has decided.
     Decided,
+    /// A client's host was looked up.
+    Found(Box<Found>),
 }
 
 /// What waits for the loop.
@@ -328,7 +331,7 @@ impl Mailbox {
         })
     }
 
-    fn put(
+    pub(super) fn put(
         &self,
         write: impl FnOnce(&mut Post) -> Result<(), RemoteError>,
     ) -> Result<(), RemoteError> {

@@ -4,16 +4,26 @@
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
+#[cfg(unix)]
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use mio::event::Source;
 use mio::net::TcpStream;
+#[cfg(unix)]
+use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 
 /// A non-blocking stream socket.
 #[derive(Debug)]
 pub(super) enum Socket {
     Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
 }
+
+/// What stands for the other end of a Unix socket, which has no address: the unspecified one.
+#[cfg(unix)]
+pub(super) const UNIX_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
 impl Socket {
     /// Takes over a stream, connected or about to be.
@@ -28,6 +38,8 @@ impl Socket {
     pub(super) fn recv(&mut self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
         match self {
             Self::Tcp(stream) => retry(|| stream.read(bytes)),
+            #[cfg(unix)]
+            Self::Unix(stream) => retry(|| stream.read(bytes)),
         }
     }
 
@@ -36,6 +48,8 @@ impl Socket {
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
         match self {
             Self::Tcp(stream) => retry(|| stream.write(bytes)),
+            #[cfg(unix)]
+            Self::Unix(stream) => retry(|| stream.write(bytes)),
         }
     }
 
@@ -43,6 +57,8 @@ impl Socket {
     pub(super) fn half_close(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
     }
 
@@ -50,6 +66,8 @@ impl Socket {
     pub(super) fn connected(&self) -> io::Result<bool> {
         let (error, peer) = match self {
             Self::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
+            #[cfg(unix)]
+            Self::Unix(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
         };
         if let Some(error) = error {
             return Err(error);
@@ -63,12 +81,29 @@ impl Socket {
 
     /// Has every readiness of the stream told under `token`: once, for its whole life.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
         match self {
             Self::Tcp(stream) => stream.register(registry, token, BOTH),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.register(registry, token, BOTH),
         }
     }
+
+    /// Has it told anew, also what was told before.
+    pub(super) fn reregister(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.reregister(registry, token, BOTH),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.reregister(registry, token, BOTH),
+        }
+    }
+
+    /// Whether it may have come from another machine.
+    pub(super) fn is_tcp(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
 }
+
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 #[inline]
 fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {

@@ -21,6 +21,8 @@ pub(super) const SHORT_READ_DRAINS: bool = cfg!(unix);
 /// A non-blocking stream in a loop.
 #[derive(Debug)]
 pub(super) enum Transport {
+    /// None yet: a client is still connecting.
+    Absent,
     /// The socket as it is.
     Plain(Socket),
     /// TLS over it; boxed, so that plain connections do not pay for its size.
@@ -53,7 +55,7 @@ impl Transport {
     #[inline]
     pub(super) fn is_opening(&self) -> bool {
         match self {
-            Self::Plain(_) => false,
+            Self::Absent | Self::Plain(_) => false,
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.is_opening(),
         }
@@ -64,7 +66,7 @@ impl Transport {
     pub(super) fn open(&mut self, scratch: &mut Scratch) -> io::Result<bool> {
         let _ = scratch;
         match self {
-            Self::Plain(_) => Ok(true),
+            Self::Absent | Self::Plain(_) => Ok(true),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.open(&mut scratch.tls),
         }
@@ -79,6 +81,7 @@ impl Transport {
     ) -> io::Result<Option<Received>> {
         let _ = scratch;
         match self {
+            Self::Absent => Ok(None),
             Self::Plain(socket) => {
                 let n = socket.recv(bytes)?;
                 Ok(n.map(|n| match n {
@@ -105,6 +108,7 @@ impl Transport {
     ) -> io::Result<Option<usize>> {
         let _ = scratch;
         match self {
+            Self::Absent => Ok(None),
             Self::Plain(socket) => socket.send(bytes),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.send(bytes, &mut scratch.tls),
@@ -115,27 +119,30 @@ impl Transport {
     /// whether that is done; if not, it is to be called again when there is room to write.
     pub(super) fn half_close(&mut self) -> io::Result<bool> {
         match self {
+            Self::Absent => Ok(true),
             Self::Plain(socket) => socket.half_close().map(|()| true),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.half_close(),
         }
     }
 
-    /// Whether a connect has come to its end.
-    pub(super) fn connected(&self) -> io::Result<bool> {
-        match self {
-            Self::Plain(socket) => socket.connected(),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.socket().connected(),
-        }
-    }
-
     /// Has every readiness of the stream told under `token`: once, for its whole life.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match self {
+            Self::Absent => Ok(()),
             Self::Plain(socket) => socket.register(registry, token),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.socket_mut().register(registry, token),
+        }
+    }
+
+    /// Has all that the stream is ready for told anew.
+    pub(super) fn reregister(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match self {
+            Self::Absent => Ok(()),
+            Self::Plain(socket) => socket.reregister(registry, token),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.socket_mut().reregister(registry, token),
         }
     }
 
@@ -143,7 +150,7 @@ impl Transport {
     /// did not announce may be anyone's doing.
     pub(super) fn verdict(&self, why: EndWhy) -> EndWhy {
         match self {
-            Self::Plain(_) => why,
+            Self::Absent | Self::Plain(_) => why,
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.verdict(why),
         }

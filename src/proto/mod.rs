@@ -31,11 +31,11 @@ pub use frame::{CONTROL_PAYLOAD_MAX, EncodedHeader, FrameHeader, HEADER_SIZE_MAX
 pub(crate) use handshake::split_target;
 pub use handshake::{
     AcceptError, Acceptance, Accepted, Answer, ClientHandshake, ClientRequest, Field,
-    HandshakeError, HeaderError, Headers, Incoming, Page, PageRequest, Refusal, Refused, Request,
-    RequestError, Response, ServerHandshake, Status, Upgrade,
+    HandshakeError, HeaderError, Headers, Incoming, Page, PageRequest, RedirectError, Refusal,
+    Refused, Request, RequestError, Response, ServerHandshake, Status, Upgrade,
 };
 pub use http::HeadError;
 pub(crate) use http::{elements, is_token};
 pub use mask::MaskingKey;
-pub(crate) use url::parse_authority;
 pub use url::{Url, UrlError};
+pub(crate) use url::{decode_userinfo, parse_authority};

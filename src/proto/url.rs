@@ -261,7 +261,7 @@ fn is_path_and_query(resource: &[u8]) -> bool {
 }
 
 /// `user:password` with what was percent-encoded decoded (RFC 7617 §2); `None` if it is empty.
-fn decode_userinfo(userinfo: &str) -> Result<Option<Vec<u8>>, UrlError> {
+pub(crate) fn decode_userinfo(userinfo: &str) -> Result<Option<Vec<u8>>, UrlError> {
     if userinfo.is_empty() {
         return Ok(None);
     }

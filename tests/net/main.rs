@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod backpressure;
+mod blocking;
 mod client;
 mod closing;
+mod connecting;
 mod decision;
 mod echo;
 mod opening;

@@ -29,6 +29,8 @@ pub(crate) enum Seen {
     Closing(Option<(u16, String)>),
     Flushed,
     Undelivered(OwnedMessage, Undelivered),
+    /// It is to be tried again: why, as `Debug` has it.
+    Lost(String),
     /// Whether there was data of the connection, and why, as `Debug` has it.
     End(bool, String),
 }
@@ -132,6 +134,11 @@ impl<A: Answer> Handler for Reporter<A> {
 
     fn undelivered(&mut self, _: ConnectionId, message: OwnedMessage, why: Undelivered) {
         self.tell(Seen::Undelivered(message, why));
+    }
+
+    fn lost(&mut self, (): &mut (), end: &End, _: Duration) -> bool {
+        self.tell(Seen::Lost(format!("{:?}", end.why)));
+        end.may_pass()
     }
 
     fn end(&mut self, connection: Option<()>, end: &End) {

@@ -56,7 +56,10 @@ pub(crate) fn connect_with(
     thread::spawn(move || {
         let reporter = Reporter { seen, answer };
         let mut client = EventLoop::new(reporter, config(protocol)).unwrap();
-        let options = ConnectOptions { tls };
+        let options = ConnectOptions {
+            tls,
+            ..ConnectOptions::default()
+        };
         client.connect_with(request, &options, ()).unwrap();
         client.run().unwrap();
     });

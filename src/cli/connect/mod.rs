@@ -271,6 +271,7 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
     let tls = args.tls.client().map_err(io::Error::from);
     let options = ConnectOptions {
         tls: tls.map_err(failed("TLS"))?,
+        ..ConnectOptions::default()
     };
     event_loop
         .connect_with(request, &options, Some(Box::new(input)))

@@ -12,12 +12,15 @@ use std::io;
 use std::mem;
 use std::time::Instant;
 
+use rand::TryRng;
+use rand::rngs::SysRng;
 use tracing::{debug, info};
 
 use crate::net::config::LoopConfig;
+use crate::net::connect::Plan;
 use crate::net::end::{End, EndWhy};
 use crate::net::handler::Handler;
-use crate::net::session::{Context, Flow, Session, State};
+use crate::net::session::{Context, Flow, Revival, Session, State};
 use crate::proto::{CloseCode, ClosedWhy, Role};
 
 /// What is left of a session.
@@ -84,16 +87,23 @@ impl<H: Handler> Session<H> {
         if self.transport.is_opening() || is_tls(&why) {
             cx.buffers.send.advance(cx.buffers.send.len());
         }
-        let (opened, data) = match mem::replace(&mut self.state, linger) {
-            State::Open(_, data) => (true, Some(data)),
-            State::Connecting(connecting) => (false, Some(connecting.data)),
-            State::Requested(requested) => (false, Some(requested.data)),
+        let mut extras = self.link.extras.take();
+        let plan = extras.as_mut().and_then(|extras| extras.plan.take());
+        let (opened, data, plan) = match mem::replace(&mut self.state, linger) {
+            State::Open(_, data) => (true, Some(data), plan),
+            State::Connecting(connecting) => {
+                let plan = (connecting.plan, cx.hub.now);
+                (false, Some(connecting.data), Some(plan))
+            }
+            State::Requested(requested) => {
+                let plan = (requested.plan, cx.hub.now);
+                (false, Some(requested.data), Some(plan))
+            }
             State::Accepted { .. }
             | State::Handshaking(_)
             | State::Deciding(_)
-            | State::Lingering(_) => (false, None),
+            | State::Lingering(_) => (false, None, None),
         };
-        let extras = self.link.extras.take();
         let end = End {
             id: self.id(cx.hub),
             role: self.role,
@@ -107,6 +117,14 @@ impl<H: Handler> Session<H> {
             life.end();
         }
         tell(&end, opened);
+        let data = match (data, plan) {
+            (Some(data), Some((plan, since))) => match revive(plan, since, data, &end, cx) {
+                Some(data) => Some(data),
+                // It is to connect again.
+                None => return,
+            },
+            (data, _) => data,
+        };
         cx.handler.end(data, &end);
     }
 
@@ -157,8 +175,39 @@ impl<H: Handler> Session<H> {
     }
 }
 
+/// Has a client connect again, if it is to; gives its data back if not.
+fn revive<H: Handler>(
+    mut plan: Plan,
+    since: Instant,
+    mut data: H::Connection,
+    end: &End,
+    cx: &mut Context<'_, H>,
+) -> Option<H::Connection> {
+    let is_ours = matches!(end.why, EndWhy::Shutdown | EndWhy::Abandoned);
+    let backoff = plan.options.reconnect.as_mut();
+    let (Some(backoff), false) = (backoff, is_ours || cx.hub.is_draining) else {
+        return Some(data);
+    };
+    backoff.lost(end.at.saturating_duration_since(since));
+    // Without entropy it is the middle.
+    let random = SysRng.try_next_u32().unwrap_or(u32::MAX / 2);
+    let Some(delay) = backoff.next(random) else {
+        return Some(data);
+    };
+    if !cx.handler.lost(&mut data, end, delay) {
+        return Some(data);
+    }
+    let Ok(plan) = plan.again() else {
+        return Some(data);
+    };
+    info!(target: "openline", connection = %end.id, ?delay, "connecting again");
+    let at = cx.hub.now + delay;
+    cx.revivals.push(Revival { plan, data, at });
+    None
+}
+
 /// Says in the log how a connection ended, or that there never was one.
-pub(in crate::net) fn tell(end: &End, opened: bool) {
+fn tell(end: &End, opened: bool) {
     // Health checks come by the second.
     if let EndWhy::Page { status } = end.why {
         let (id, peer) = (end.id, end.address);

@@ -17,7 +17,7 @@ mod opening;
 
 use std::io;
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
 use mio::{Registry, Token};
@@ -25,7 +25,7 @@ use tracing::{debug, error};
 
 use crate::net::buffers::{Buffers, Held, READ_SIZE, READ_SIZE_MAX};
 use crate::net::config::{LoopConfig, SlowReader};
-use crate::net::connect::Connecting;
+use crate::net::connect::{Connecting, Plan};
 use crate::net::end::EndWhy;
 use crate::net::handler::{Handler, Message};
 use crate::net::hub::{Hub, Place};
@@ -42,8 +42,8 @@ use crate::proto::{
 use ending::Linger;
 use opening::{Deciding, Requested};
 
-pub(super) use ending::tell;
-
+/// The address of what has none yet.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 /// The reads for one connection in one turn, so that a flood from one peer does not keep the
 /// others waiting: 256 KiB of small messages.
 const READS_MAX: usize = 8;
@@ -92,12 +92,21 @@ enum State<C> {
 }
 
 /// What a session works with during one turn.
-pub(super) struct Context<'a, H> {
+pub(super) struct Context<'a, H: Handler> {
     pub(super) handler: &'a mut H,
     pub(super) buffers: &'a mut Buffers,
     pub(super) hub: &'a mut Hub,
     pub(super) config: &'a LoopConfig,
     pub(super) registry: &'a Registry,
+    /// Clients that are to connect again.
+    pub(super) revivals: &'a mut Vec<Revival<H::Connection>>,
+}
+
+/// A client that is to connect again, and when.
+pub(super) struct Revival<C> {
+    pub(super) plan: Plan,
+    pub(super) data: C,
+    pub(super) at: Instant,
 }
 
 /// What an event said of a socket.
@@ -159,15 +168,10 @@ impl<H: Handler> Session<H> {
         }
     }
 
-    /// A connection that was begun.
-    pub(super) fn connecting(
-        transport: Transport,
-        address: SocketAddr,
-        place: Place,
-        connecting: Connecting<H::Connection>,
-    ) -> Self {
+    /// A connection that is to be begun.
+    pub(super) fn connecting(place: Place, connecting: Connecting<H::Connection>) -> Self {
         let state = State::Connecting(Box::new(connecting));
-        Self::new(transport, address, place, Role::Client, state)
+        Self::new(Transport::Absent, NOWHERE, place, Role::Client, state)
     }
 
     fn new(
@@ -227,7 +231,7 @@ impl<H: Handler> Session<H> {
     pub(super) fn deadline(&self, config: &LoopConfig) -> Option<Instant> {
         match &self.state {
             State::Open(connection, _) => connection.poll_timeout(),
-            State::Connecting(connecting) => Some(connecting.deadline),
+            State::Connecting(connecting) => Some(connecting.deadline()),
             State::Requested(requested) => requested.handshake.poll_timeout(),
             State::Accepted { since } => since.checked_add(config.protocol.handshake_timeout),
             State::Handshaking(handshake) => handshake.poll_timeout(),
@@ -263,9 +267,8 @@ impl<H: Handler> Session<H> {
                 State::Open(connection, _) => {
                     connection.handle_timeout(cx.hub.now, &mut cx.buffers.send);
                 }
-                State::Connecting(_) => {
-                    session.connect_next(io::ErrorKind::TimedOut.into(), cx);
-                }
+                // It looks at the clock by itself.
+                State::Connecting(_) => {}
                 State::Requested(_) => session.fail_handshake(HandshakeError::TimedOut, cx),
                 State::Accepted { .. } | State::Handshaking(_) => {
                     session.fail_handshake(HandshakeError::TimedOut, cx);
@@ -295,6 +298,7 @@ impl<H: Handler> Session<H> {
                     Content::Call => session.call(cx),
                     // That there is something to take up is all it says.
                     Content::Decided => {}
+                    Content::Found(found) => session.found(*found, cx),
                 }
             }
             true
@@ -497,6 +501,9 @@ impl<H: Handler> Session<H> {
         }
         if self.is_over(cx)? {
             return Ok(Flow::Drop);
+        }
+        if matches!(self.state, State::Connecting(_)) {
+            return Ok(Flow::Again);
         }
         let sendable = self.writable && !cx.buffers.send.is_empty();
         match sendable || reads == READS_MAX && self.readable {

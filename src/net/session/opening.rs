@@ -1,17 +1,18 @@
 //! A session until its connection is open: connecting, asking, answering.
 
-use std::io;
 use std::mem;
 
+use mio::Token;
 use tracing::{Level, debug, enabled, error, info};
 
-use crate::net::connect::Connecting;
+use crate::net::connect::{self, Connecting, Found, Plan, Progress};
 use crate::net::decision::{Asking, Decided, Decision, Later};
 use crate::net::end::EndWhy;
 use crate::net::handler::Handler;
 use crate::net::hub::Hub;
 use crate::net::peer::Peer;
 use crate::net::session::{Context, Session, State, Step};
+use crate::net::transport::Transport;
 use crate::proto::{
     Answer, ClientHandshake, Connection, HandshakeError, Incoming, PageRequest, Refusal, Role,
     Status, Upgrade,
@@ -21,6 +22,8 @@ use crate::proto::{
 pub(super) struct Requested<C> {
     pub(super) handshake: ClientHandshake,
     pub(super) data: C,
+    /// For a redirect, and for when it is to connect again.
+    pub(super) plan: Plan,
 }
 
 /// A server whose handler decides later.
@@ -30,62 +33,83 @@ pub(super) struct Deciding<C> {
 }
 
 impl<H: Handler> Session<H> {
-    /// Sees whether the present address has answered, and asks the server if it has. Answers
-    /// whether there is more to do in this turn.
+    /// Goes on with the way to the server, and asks it once there is a stream. Answers whether
+    /// there is more to do in this turn.
     pub(super) fn connect(&mut self, cx: &mut Context<'_, H>) -> bool {
-        match self.transport.connected() {
-            Ok(true) => self.ask(cx),
-            Ok(false) => return false,
-            Err(error) => self.connect_next(error, cx),
-        }
-        !matches!(self.state, State::Connecting(_))
-    }
-
-    /// Goes on to the next address after `error`, which is the end if there is none.
-    pub(super) fn connect_next(&mut self, error: io::Error, cx: &mut Context<'_, H>) {
         let id = self.id(cx.hub);
         let State::Connecting(connecting) = &mut self.state else {
-            return;
+            return true;
         };
-        info!(
-            target: "openline",
-            connection = %id, peer = %self.link.address, %error, "could not connect"
-        );
-        let begun = connecting.begin(cx.hub.now, cx.config.protocol.handshake_timeout);
-        let error = match begun {
-            Ok(Some((transport, address))) => {
+        match connecting.proceed(id, cx.hub, cx.registry) {
+            Progress::Wait => return false,
+            Progress::Stream(transport, address) => {
                 self.transport = transport;
                 self.link.address = address;
-                self.writable = false;
-                match self.register(cx.registry) {
-                    Ok(()) => return,
-                    Err(error) => error,
+                // What was told was of any of the sockets that were tried.
+                (self.readable, self.writable) = (true, true);
+                (self.hung_up, self.eof) = (false, false);
+                let token = Token(id.place.index as usize);
+                match self.transport.reregister(cx.registry, token) {
+                    Ok(()) => self.ask(cx),
+                    Err(error) => self.finish(EndWhy::Connect(error), cx),
                 }
             }
-            Ok(None) => error,
-            Err((address, error)) => {
-                self.link.address = address;
-                error
+            Progress::Failed(address, error) => {
+                self.link.address = address.unwrap_or(self.link.address);
+                self.finish(EndWhy::Connect(error), cx);
             }
-        };
-        self.finish(EndWhy::Connect(error), cx);
+        }
+        true
+    }
+
+    /// The name of the host was looked up.
+    pub(super) fn found(&mut self, found: Found, cx: &mut Context<'_, H>) {
+        if let State::Connecting(connecting) = &mut self.state
+            && let Err(error) = connecting.found(found, cx.hub.now)
+        {
+            self.finish(EndWhy::Connect(error), cx);
+        }
+    }
+
+    /// Goes where a redirect led: from the beginning.
+    fn follow(&mut self, cx: &mut Context<'_, H>) {
+        let since = cx.hub.now;
+        let state = mem::replace(&mut self.state, State::Accepted { since });
+        if let State::Requested(requested) = state {
+            let Requested { plan, data, .. } = *requested;
+            info!(
+                target: "openline",
+                connection = %self.id(cx.hub), peer = %self.link.address,
+                to = plan.request.url().host(), "redirected"
+            );
+            self.transport = Transport::Absent;
+            (self.readable, self.writable) = (false, false);
+            (self.hung_up, self.eof) = (false, false);
+            cx.buffers.discard();
+            let connecting = Connecting::new(plan, data, since);
+            self.state = State::Connecting(Box::new(connecting));
+        }
     }
 
     /// Sends the request.
     fn ask(&mut self, cx: &mut Context<'_, H>) {
         let since = cx.hub.now;
+        let seed = match connect::seed() {
+            Ok(seed) => seed,
+            Err(error) => return self.finish(EndWhy::Connect(error), cx),
+        };
         let state = mem::replace(&mut self.state, State::Accepted { since });
         if let State::Connecting(connecting) = state {
-            let Connecting {
-                request,
-                data,
-                seed,
-                ..
-            } = *connecting;
+            let Connecting { plan, data, .. } = *connecting;
             let config = cx.config.protocol.clone();
             let send = &mut cx.buffers.send;
-            let handshake = ClientHandshake::start(&request, config, since, seed, send);
-            self.state = State::Requested(Box::new(Requested { handshake, data }));
+            let handshake = ClientHandshake::start(&plan.request, config, since, seed, send);
+            let requested = Requested {
+                handshake,
+                data,
+                plan,
+            };
+            self.state = State::Requested(Box::new(requested));
         }
     }
 
@@ -94,7 +118,11 @@ impl<H: Handler> Session<H> {
         let State::Requested(requested) = &mut self.state else {
             return Step::Next;
         };
-        let Requested { handshake, data } = &mut **requested;
+        let Requested {
+            handshake,
+            data,
+            plan,
+        } = &mut **requested;
         let recv = &mut cx.buffers.recv;
         let polled = match handshake.poll(recv) {
             Ok(None) if self.eof => handshake.handle_eof(recv),
@@ -114,13 +142,21 @@ impl<H: Handler> Session<H> {
                 let since = cx.hub.now;
                 let state = mem::replace(&mut self.state, State::Accepted { since });
                 if let State::Requested(requested) = state {
-                    self.open(connection, requested.data, cx);
+                    let Requested { data, plan, .. } = *requested;
+                    if plan.options.reconnect.is_some() {
+                        self.link.extras().plan = Some((plan, since));
+                    }
+                    self.open(connection, data, cx);
                 }
             }
             Ok(Some(Answer::Refused(refused))) => {
                 let response = refused.response(recv);
                 let status = response.status();
                 cx.handler.response(data, &response);
+                if plan.redirect(status, response.header_str("Location")) {
+                    self.follow(cx);
+                    return Step::More;
+                }
                 self.finish(EndWhy::Refused { status }, cx);
             }
             Err(error) => self.fail_handshake(error, cx),

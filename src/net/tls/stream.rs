@@ -117,10 +117,6 @@ impl TlsStream {
         }
     }
 
-    pub(in crate::net) fn socket(&self) -> &Socket {
-        &self.socket
-    }
-
     pub(in crate::net) fn socket_mut(&mut self) -> &mut Socket {
         &mut self.socket
     }

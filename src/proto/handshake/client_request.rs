@@ -137,6 +137,20 @@ impl ClientRequest {
         self.subprotocols.iter().map(String::as_str)
     }
 
+    /// The header fields beside the handshake's own.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.headers.iter()
+    }
+
+    /// The same to another URL, with the header fields that are to be kept.
+    pub(super) fn with_url(&self, url: Url, keep: impl Fn(&str) -> bool) -> Self {
+        Self {
+            url,
+            subprotocols: self.subprotocols.clone(),
+            headers: self.headers.filtered(keep),
+        }
+    }
+
     /// Appends the request with this key (§4.1, the second list).
     pub(super) fn write(&self, key: &Key, send: &mut SendBuffer) {
         send.extend(b"GET ");

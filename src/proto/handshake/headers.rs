@@ -79,6 +79,14 @@ impl Headers {
             .any(|(other, _)| other.eq_ignore_ascii_case(name))
     }
 
+    /// Those whose names are to be kept.
+    pub(crate) fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let kept = self.fields.iter().filter(|(name, _)| keep(name));
+        Self {
+            fields: kept.cloned().collect(),
+        }
+    }
+
     pub(crate) fn write(&self, send: &mut SendBuffer) {
         for (name, value) in self.iter() {
             write_field(send, name, value);
