@@ -4,6 +4,7 @@
 //! any time: an error is final, memory stays within the limits.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -138,6 +139,28 @@ impl End {
             "{} for {held}",
             self.recv.capacity()
         );
+    }
+}
+
+/// The receive buffer of an event loop, which lends it to one connection at a time.
+#[derive(Default)]
+pub struct Shared {
+    recv: RecvBuffer,
+    /// The most that any of the connections had in it.
+    read_max: usize,
+}
+
+impl Shared {
+    /// Lets `end` do something in the shared buffer; what it holds afterwards it keeps itself.
+    pub fn lend(&mut self, end: &mut End, act: impl FnOnce(&mut End)) {
+        self.recv.put_held(&end.recv);
+        end.recv = mem::take(&mut self.recv);
+        end.read_max = end.read_max.max(self.read_max);
+        act(end);
+        self.read_max = end.read_max;
+        let held = end.recv.take_held();
+        self.recv = mem::replace(&mut end.recv, held);
+        end.send = end.send.take_pending();
     }
 }
 

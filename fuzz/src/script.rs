@@ -3,12 +3,13 @@
 //! The fuzzer draws all of it from its input, so that limits, operations and split points are
 //! explored together with the bytes.
 
+use std::iter;
 use std::time::{Duration, Instant};
 
 use arbitrary::Arbitrary;
 use openline::proto::{Close, CloseCode, Config, Delivery, Role};
 
-use crate::end::End;
+use crate::end::{End, Shared};
 
 /// Limits small enough that short inputs reach them.
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -89,9 +90,61 @@ impl Script {
         assert_eq!(self.play(role, now, &[1]), whole, "one byte at a time");
     }
 
+    /// Asserts that two connections which share a receive buffer, each as one end of its script,
+    /// see and send what each does with a buffer of its own. They take steps in `turns`.
+    pub fn share(scripts: [(&Self, Role); 2], turns: &[bool]) {
+        let now = Instant::now();
+        let alone = scripts.map(|(script, role)| script.play(role, now, &script.pieces));
+        let mut ends = scripts.map(|(script, role)| End::new(role, script.limits.config(), now));
+        let mut steps = scripts.map(|(script, role)| script.steps(role).into_iter());
+        let mut turns = turns
+            .iter()
+            .map(|turn| usize::from(*turn))
+            .chain([0, 1])
+            .cycle();
+        let mut shared = Shared::default();
+        while steps.iter().any(|steps| steps.len() > 0) {
+            let turn = turns.next().expect("turns come round");
+            if let Some(operation) = steps[turn].next() {
+                shared.lend(&mut ends[turn], |end| match &operation {
+                    Operation::Receive(bytes) => end.receive(bytes, &mut iter::empty()),
+                    operation => act(end, operation),
+                });
+            }
+        }
+        assert_eq!(ends, alone, "in a shared buffer");
+    }
+
+    /// The operations, what arrives cut into the script's pieces.
+    fn steps(&self, role: Role) -> Vec<Operation> {
+        let mut steps = Vec::new();
+        let mut sizes = sizes(&self.pieces);
+        for operation in &self.operations {
+            let frame_bytes;
+            let mut bytes = match operation {
+                Operation::Receive(bytes) => &bytes[..],
+                Operation::Frame(first, payload) => {
+                    frame_bytes = frame(role.peer(), *first, payload);
+                    &frame_bytes
+                }
+                other => {
+                    steps.push(other.clone());
+                    continue;
+                }
+            };
+            while !bytes.is_empty() {
+                let size = sizes.next().unwrap_or(bytes.len()).min(bytes.len());
+                let piece;
+                (piece, bytes) = bytes.split_at(size);
+                steps.push(Operation::Receive(piece.to_vec()));
+            }
+        }
+        steps
+    }
+
     fn play(&self, role: Role, now: Instant, pieces: &[u8]) -> End {
         let mut end = End::new(role, self.limits.config(), now);
-        let mut sizes = pieces.iter().map(|size| usize::from(*size).max(1)).cycle();
+        let mut sizes = sizes(pieces);
         for operation in &self.operations {
             match operation {
                 Operation::Receive(bytes) => end.receive(bytes, &mut sizes),
@@ -103,6 +156,10 @@ impl Script {
         }
         end
     }
+}
+
+fn sizes(pieces: &[u8]) -> impl Iterator<Item = usize> {
+    pieces.iter().map(|size| usize::from(*size).max(1)).cycle()
 }
 
 /// Carries out an operation that is not about bytes that arrive.
