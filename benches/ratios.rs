@@ -4,7 +4,7 @@
 
 mod floor;
 
-use openline::proto::Role;
+use openline::proto::{Data, Role};
 
 use floor::rounds::{Contestant, Figure, compare};
 use floor::stream::{Content, SIZES, Stream, display};
@@ -53,8 +53,8 @@ fn receive_target(size: usize) -> Option<f64> {
 }
 
 fn receive(content: Content, size: usize) -> Vec<Figure> {
-    let stream = Stream::new(content, size);
-    let (mut floor, mut ours) = (Receiver::new(&stream), ours::Receiver::new());
+    let stream = Stream::new(Role::Client, content, size);
+    let (mut floor, mut ours) = (Receiver::new(&stream), ours::Receiver::new(Role::Server));
     let contestants = vec![
         Contestant::new("floor", || floor.pass(&stream)),
         Contestant::new("ours", || ours.pass(&stream)),
@@ -65,10 +65,7 @@ fn receive(content: Content, size: usize) -> Vec<Figure> {
 fn send(role: Role, size: usize) -> Vec<Figure> {
     let payload = Content::Binary.payload(size);
     let messages = ((1 << 20) / size).clamp(4, 4096);
-    let mut floor = match role {
-        Role::Server => Sender::server(size),
-        Role::Client => Sender::client(size),
-    };
+    let mut floor = Sender::new(role, Content::Binary, size);
     let mut ours = ours::Sender::new(role);
     let contestants = vec![
         Contestant::new("floor", || {
@@ -76,7 +73,7 @@ fn send(role: Role, size: usize) -> Vec<Figure> {
             messages
         }),
         Contestant::new("ours", || {
-            (0..messages).for_each(|_| ours.send(&payload, |_| ()));
+            (0..messages).for_each(|_| ours.send(Data::Binary(&payload), |_| ()));
             messages
         }),
     ];
@@ -87,14 +84,15 @@ fn print(line: &str, figures: &[Figure], target: Option<f64>) {
     let [floor, ours] = figures else {
         unreachable!("two contestants have two figures");
     };
-    let [low, median, high] = ours.ratio;
+    let [low, median, high] = ours.ratio_to(floor);
     let target = target.map_or(String::new(), |target| match median <= target {
         true => format!("{target:.2}"),
         false => format!("{target:.2} missed"),
     });
     println!(
         "{line:<28} {:>8.1} ns {:>8.1} ns   {median:.2} [{low:.2} to {high:.2}]   {target}",
-        floor.nanoseconds, ours.nanoseconds
+        floor.nanoseconds()[1],
+        ours.nanoseconds()[1]
     );
 }
 

@@ -3,6 +3,7 @@
 mod floor;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
+use openline::proto::Role;
 
 use floor::stream::{Content, SIZES, Stream, display};
 use floor::{Receiver, ours};
@@ -17,13 +18,13 @@ fn receive(criterion: &mut Criterion) {
     for content in Content::ALL {
         let mut group = criterion.benchmark_group(format!("receive/{content}"));
         for size in SIZES {
-            let stream = Stream::new(content, size);
+            let stream = Stream::new(Role::Client, content, size);
             group.throughput(Throughput::Elements(stream.messages as u64));
             let mut floor = Receiver::new(&stream);
             group.bench_function(BenchmarkId::new("floor", display(size)), |bencher| {
                 bencher.iter(|| floor.pass(&stream));
             });
-            let mut ours = ours::Receiver::new();
+            let mut ours = ours::Receiver::new(Role::Server);
             group.bench_function(BenchmarkId::new("ours", display(size)), |bencher| {
                 bencher.iter(|| ours.pass(&stream));
             });

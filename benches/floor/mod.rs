@@ -9,6 +9,7 @@
 // Each bench uses its part of what is here.
 #![allow(dead_code)]
 
+pub(crate) mod calls;
 pub(crate) mod ours;
 pub(crate) mod quartiles;
 pub(crate) mod rounds;
@@ -16,13 +17,13 @@ pub(crate) mod stream;
 
 use std::hint::black_box;
 
-use openline::proto::MaskingKey;
+use openline::proto::{MaskingKey, Role};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use stream::{DRAIN_SIZE, READ_SIZE, Stream};
+use stream::{Content, DRAIN_SIZE, Stream};
 
-/// Receives a stream of masked frames.
+/// Receives a stream of frames.
 pub(crate) struct Receiver {
     buffer: Vec<u8>,
 }
@@ -31,7 +32,7 @@ impl Receiver {
     /// With room for a read behind the part of a frame that the last read left.
     pub(crate) fn new(stream: &Stream) -> Self {
         Self {
-            buffer: vec![0; READ_SIZE + stream.frame_size],
+            buffer: vec![0; stream.read_size + stream.frame_size],
         }
     }
 
@@ -42,7 +43,8 @@ impl Receiver {
         // How much of the payload at the front is unmasked already: it is done as it comes,
         // while it is in the nearest cache.
         let mut unmasked = 0;
-        for read in stream.bytes.chunks(READ_SIZE) {
+        for read in stream.bytes.chunks(stream.read_size) {
+            calls::call();
             buffer.copy_within(parsed..filled, 0);
             filled -= parsed;
             parsed = 0;
@@ -51,13 +53,15 @@ impl Receiver {
             while let Some(header) = Header::decode(&buffer[parsed..filled]) {
                 let start = parsed + header.size;
                 let end = start + header.payload_len;
-                let key = header.key.at(unmasked as u64);
+                let arrived = end.min(filled);
+                if let Some(key) = header.key {
+                    let key = key.at(unmasked as u64);
+                    key.apply(&mut buffer[start + unmasked..arrived]);
+                }
+                unmasked = arrived - start;
                 if end > filled {
-                    key.apply(&mut buffer[start + unmasked..filled]);
-                    unmasked = filled - start;
                     break;
                 }
-                key.apply(&mut buffer[start + unmasked..end]);
                 unmasked = 0;
                 let payload = &buffer[start..end];
                 if header.text {
@@ -75,7 +79,7 @@ impl Receiver {
 /// What has to be known of a header to deliver its frame.
 struct Header {
     text: bool,
-    key: MaskingKey,
+    key: Option<MaskingKey>,
     payload_len: usize,
     size: usize,
 }
@@ -95,38 +99,41 @@ impl Header {
             }
             short => (u64::from(short), rest),
         };
-        let (key, rest) = rest.split_first_chunk()?;
+        let (key, rest) = match second & 0x80 {
+            0 => (None, rest),
+            _ => {
+                let (key, rest) = rest.split_first_chunk()?;
+                (Some(MaskingKey::new(*key)), rest)
+            }
+        };
         Some(Self {
             text: first & 0x0f == 1,
-            key: MaskingKey::new(*key),
+            key,
             payload_len: usize::try_from(payload_len).ok()?,
             size: bytes.len() - rest.len(),
         })
     }
 }
 
-/// Sends binary messages into a buffer that is drained whenever it holds [`DRAIN_SIZE`].
+/// Sends messages into a buffer that is drained whenever it holds [`DRAIN_SIZE`].
 pub(crate) struct Sender {
     buffer: Vec<u8>,
     end: usize,
+    first: u8,
     /// A client's masking keys, by the generator that ours draws them from.
     keys: Option<StdRng>,
 }
 
 impl Sender {
-    pub(crate) fn server(payload_len: usize) -> Self {
-        Self::new(payload_len, None)
-    }
-
-    pub(crate) fn client(payload_len: usize) -> Self {
-        Self::new(payload_len, Some(StdRng::from_seed([7; 32])))
-    }
-
-    fn new(payload_len: usize, keys: Option<StdRng>) -> Self {
+    pub(crate) fn new(role: Role, content: Content, payload_len: usize) -> Self {
         Self {
             buffer: vec![0; DRAIN_SIZE + 14 + payload_len],
             end: 0,
-            keys,
+            first: 0x80 | content.opcode() as u8,
+            keys: match role {
+                Role::Server => None,
+                Role::Client => Some(StdRng::from_seed([7; 32])),
+            },
         }
     }
 
@@ -135,7 +142,7 @@ impl Sender {
     pub(crate) fn send(&mut self, payload: &[u8], drain: impl FnOnce(&[u8])) {
         let mask_bit = if self.keys.is_some() { 0x80 } else { 0 };
         let frame = &mut self.buffer[self.end..];
-        frame[0] = 0x82;
+        frame[0] = self.first;
         let size = if let Ok(short @ 0..126) = u8::try_from(payload.len()) {
             frame[1] = mask_bit | short;
             2
@@ -163,6 +170,7 @@ impl Sender {
         };
         self.end += size + payload.len();
         if self.end >= DRAIN_SIZE {
+            calls::call();
             drain(black_box(&self.buffer[..self.end]));
             self.end = 0;
         }

@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use openline::proto::{Config, Connection, Data, Event, RecvBuffer, Role, SendBuffer};
 
-use super::stream::{DRAIN_SIZE, READ_SIZE, Stream};
+use super::calls;
+use super::stream::{Content, DRAIN_SIZE, Stream};
 
-/// A server's connection that receives.
+/// A connection that receives.
 pub(crate) struct Receiver {
     connection: Connection,
     recv: RecvBuffer,
@@ -17,10 +18,10 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(role: Role) -> Self {
         let now = Instant::now();
         Self {
-            connection: established(Role::Server, now),
+            connection: established(role, now),
             recv: RecvBuffer::new(),
             send: SendBuffer::new(),
             now,
@@ -29,15 +30,24 @@ impl Receiver {
 
     /// Takes the whole stream, read by read; returns the number of messages.
     pub(crate) fn pass(&mut self, stream: &Stream) -> usize {
+        self.pass_seeing(stream, |payload| {
+            black_box(payload);
+        })
+    }
+
+    /// The same; `see` gets each payload.
+    #[inline]
+    pub(crate) fn pass_seeing(&mut self, stream: &Stream, see: impl Fn(&[u8])) -> usize {
         let (mut messages, mut rest) = (0, &stream.bytes[..]);
         while !rest.is_empty() {
             // A read that ends where the message does leaves nothing over that must be moved.
             let size = match usize::try_from(self.recv.lacking()) {
-                Ok(lacking @ 1..READ_SIZE) => lacking,
-                _ => READ_SIZE,
+                Ok(lacking) if lacking > 0 => lacking.min(stream.read_size),
+                _ => stream.read_size,
             };
             let read;
             (read, rest) = rest.split_at(size.min(rest.len()));
+            calls::call();
             self.recv.spare_mut(size)[..read.len()].copy_from_slice(read);
             self.recv.commit(read.len());
             while let Some(event) = self
@@ -46,12 +56,8 @@ impl Receiver {
                 .expect("the stream obeys the protocol")
             {
                 match event {
-                    Event::Text(text) => {
-                        black_box(text);
-                    }
-                    Event::Binary(data) => {
-                        black_box(data);
-                    }
+                    Event::Text(text) => see(text.as_bytes()),
+                    Event::Binary(data) => see(data),
                     other => unreachable!("the stream has whole messages only: {other:?}"),
                 }
                 messages += 1;
@@ -61,7 +67,7 @@ impl Receiver {
     }
 }
 
-/// A connection that sends binary messages, drained whenever it holds [`DRAIN_SIZE`].
+/// A connection that sends, drained whenever it holds [`DRAIN_SIZE`].
 pub(crate) struct Sender {
     connection: Connection,
     send: SendBuffer,
@@ -77,26 +83,39 @@ impl Sender {
 
     /// Sends one message; `drain` gets the bytes when enough wait.
     #[inline]
-    pub(crate) fn send(&mut self, payload: &[u8], drain: impl FnOnce(&[u8])) {
-        self.connection
-            .send_binary(payload, &mut self.send)
-            .expect("the queue is drained below its bound");
+    pub(crate) fn send(&mut self, message: Data<'_>, drain: impl FnOnce(&[u8])) {
+        match message {
+            Data::Text(text) => self.connection.send_text(text, &mut self.send),
+            Data::Binary(data) => self.connection.send_binary(data, &mut self.send),
+        }
+        .expect("the queue is drained below its bound");
         if self.send.len() >= DRAIN_SIZE {
+            calls::call();
             drain(black_box(self.send.pending()));
             self.send.advance(self.send.len());
         }
     }
 
-    /// Sends one message without a copy of its payload; `drain` gets header and payload.
-    pub(crate) fn send_unbuffered(&mut self, payload: &[u8], mut drain: impl FnMut(&[u8])) {
+    /// Sends one message without a copy of its payload, by one vectored write; `drain` gets
+    /// header and payload.
+    pub(crate) fn send_unbuffered(&mut self, message: Data<'_>, mut drain: impl FnMut(&[u8])) {
         let mut vectored = self
             .connection
-            .send_unbuffered(Data::Binary(payload), &mut self.send)
+            .send_unbuffered(message, &mut self.send)
             .expect("the queue is empty");
+        calls::call();
         let slices = vectored.slices();
         slices.iter().for_each(|slice| drain(slice));
         let n = slices.iter().map(|slice| slice.len()).sum();
         vectored.advance(n);
+    }
+}
+
+/// A payload as its kind of message.
+pub(crate) fn data(content: Content, payload: &[u8]) -> Data<'_> {
+    match content {
+        Content::Binary => Data::Binary(payload),
+        _ => Data::Text(str::from_utf8(payload).expect("the payload is text")),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::calls;
 use super::quartiles::quartiles;
 
 /// Something to measure: a pass over its work, which returns the number of messages.
@@ -21,28 +22,49 @@ impl<'a> Contestant<'a> {
         }
     }
 
-    /// Nanoseconds a message over `passes` passes.
-    fn time(&mut self, passes: u32) -> f64 {
+    /// Nanoseconds a message over `passes` passes, and calls a message.
+    fn time(&mut self, passes: u32) -> (f64, f64) {
+        let calls = calls::count();
         let start = Instant::now();
         let messages: usize = (0..passes).map(|_| (self.pass)()).sum();
-        start.elapsed().as_nanos() as f64 / messages as f64
+        let nanoseconds = start.elapsed().as_nanos() as f64;
+        let calls = (calls::count() - calls) as f64;
+        (nanoseconds / messages as f64, calls / messages as f64)
     }
 }
 
 /// What the rounds came to for one contestant.
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
-    /// The median of the nanoseconds a message.
-    pub(crate) nanoseconds: f64,
-    /// The lower quartile, median and upper quartile of the ratio to the first contestant.
-    pub(crate) ratio: [f64; 3],
+    /// The nanoseconds a message, round by round.
+    times: Vec<f64>,
+    /// Reads or writes a message.
+    pub(crate) calls: f64,
 }
 
-/// Measures the contestants against the first of them.
+impl Figure {
+    /// The quartiles of the nanoseconds a message.
+    pub(crate) fn nanoseconds(&self) -> [f64; 3] {
+        quartiles(self.times.clone())
+    }
+
+    /// The quartiles of the ratio of its time to the other's in the same round.
+    pub(crate) fn ratio_to(&self, other: &Self) -> [f64; 3] {
+        let pairs = self.times.iter().zip(&other.times);
+        quartiles(pairs.map(|(ours, theirs)| ours / theirs).collect())
+    }
+}
+
+/// Lets the contestants run in turn.
 pub(crate) fn compare(mut contestants: Vec<Contestant<'_>>, rounds: usize) -> Vec<Figure> {
     let passes: Vec<u32> = contestants.iter_mut().map(passes).collect();
     let count = contestants.len();
-    let mut times = vec![Vec::new(); count];
+    let figure = |contestant: &Contestant<'_>| Figure {
+        name: contestant.name,
+        times: Vec::new(),
+        calls: 0.0,
+    };
+    let mut figures: Vec<Figure> = contestants.iter().map(figure).collect();
     for round in 0..rounds {
         // Each goes first, and follows each other, equally often.
         for turn in 0..count {
@@ -50,22 +72,12 @@ pub(crate) fn compare(mut contestants: Vec<Contestant<'_>>, rounds: usize) -> Ve
                 0 => (round / 2 + turn) % count,
                 _ => (round / 2 + count - 1 - turn) % count,
             };
-            times[turn].push(contestants[turn].time(passes[turn]));
+            let (nanoseconds, calls) = contestants[turn].time(passes[turn]);
+            figures[turn].times.push(nanoseconds);
+            figures[turn].calls = calls;
         }
     }
-    let figure = |contestant: &Contestant<'_>, ours: &Vec<f64>| {
-        let ratios = ours.iter().zip(&times[0]).map(|(ours, first)| ours / first);
-        Figure {
-            name: contestant.name,
-            nanoseconds: quartiles(ours.clone())[1],
-            ratio: quartiles(ratios.collect()),
-        }
-    };
-    contestants
-        .iter()
-        .zip(&times)
-        .map(|(c, t)| figure(c, t))
-        .collect()
+    figures
 }
 
 /// How many passes take about a millisecond; warms up on the way.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use openline::proto::{FrameHeader, MaskingKey, Opcode};
+use openline::proto::{FrameHeader, MaskingKey, Opcode, Role};
 
-/// The bytes that a read brings.
+/// The most bytes that a read brings, unless said otherwise.
 pub(crate) const READ_SIZE: usize = 64 << 10;
 
 /// A send buffer that holds this much is drained.
@@ -36,7 +36,7 @@ impl Content {
         }
     }
 
-    fn opcode(self) -> Opcode {
+    pub(crate) fn opcode(self) -> Opcode {
         match self {
             Self::Binary => Opcode::Binary,
             Self::Ascii | Self::MultiByte => Opcode::Text,
@@ -54,8 +54,10 @@ impl fmt::Display for Content {
     }
 }
 
-/// Masked messages of one size, one frame each, as a client sends them.
+/// Messages of one size, one frame each; masked as a client sends them, or not.
 pub(crate) struct Stream {
+    /// The most bytes that a read brings.
+    pub(crate) read_size: usize,
     pub(crate) bytes: Vec<u8>,
     pub(crate) messages: usize,
     /// The bytes of one frame, header included.
@@ -64,27 +66,33 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// Some 4 MiB: more than the nearer caches hold, as bytes from a network are in none.
-    pub(crate) fn new(content: Content, size: usize) -> Self {
+    pub(crate) fn new(sender: Role, content: Content, size: usize) -> Self {
         let payload = content.payload(size);
         let messages = (4 << 20) / (size + 8);
         let mut bytes = Vec::new();
         let mut key = 0x9e37_79b9_u32;
         for _ in 0..messages {
             key = key.wrapping_mul(0x0019_660d).wrapping_add(0x3c6e_f35f);
-            let mask = MaskingKey::new(key.to_be_bytes());
+            let mask = match sender {
+                Role::Client => Some(MaskingKey::new(key.to_be_bytes())),
+                Role::Server => None,
+            };
             let header = FrameHeader {
                 fin: true,
                 rsv1: false,
                 opcode: content.opcode(),
-                mask: Some(mask),
+                mask,
                 payload_len: size as u64,
             };
             bytes.extend_from_slice(header.encode().as_bytes());
             let start = bytes.len();
             bytes.extend_from_slice(&payload);
-            mask.apply(&mut bytes[start..]);
+            if let Some(key) = mask {
+                key.apply(&mut bytes[start..]);
+            }
         }
         Self {
+            read_size: READ_SIZE,
             frame_size: bytes.len() / messages,
             bytes,
             messages,

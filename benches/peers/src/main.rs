@@ -1,58 +1,122 @@
-//! openline, tungstenite, tokio-websockets and fastwebsockets on the same streams: each one's
-//! time a message as a ratio to the floor, by medians of interleaved rounds in one run.
+//! openline's codec beside those of other crates, on the same streams: each one's time a message
+//! as a ratio to the floor, by medians of interleaved rounds in one run.
 //!
-//! `cargo run --release [-- WORD…]`: only the lines that contain every word.
+//! `cargo run --release [-- [--json] [--free] [--read-size KIB] [WORD…]]`; see benches/README.md.
 
 #[path = "../../floor/mod.rs"]
 mod floor;
 mod memory;
-mod receive;
-mod send;
+mod message;
+mod peers;
+mod report;
 
-use openline::proto::Role;
+use std::hint::black_box;
+use std::process::ExitCode;
 
-use floor::rounds::Figure;
-use floor::stream::{Content, SIZES, display};
+use floor::rounds::{Contestant, Figure, compare};
+use floor::stream::{READ_SIZE, Stream};
+use floor::{Receiver, Sender, calls};
+use memory::Sink;
+use message::Message;
+use report::{Direction, Row};
 
-fn main() {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let wanted = |line: &str| words.iter().all(|word| line.contains(word.as_str()));
-    print!("{:<28} {:>10}", "ratio to the floor", "floor");
-    for name in ["openline", "tungstenite", "tokio-ws", "fastws"] {
-        print!(" {name:>11}");
-    }
-    println!("   openline / best of the others");
-    for content in Content::ALL {
-        for size in SIZES {
-            let line = format!("receive {content} {}", display(size));
-            if wanted(&line) {
-                print(&line, &receive::compare(content, size, ROUNDS));
-            }
+fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("{error}\n{USAGE}");
+            return ExitCode::from(2);
         }
-    }
-    for (role, name) in [(Role::Server, "server"), (Role::Client, "client")] {
-        for size in SIZES {
-            let line = format!("send {name} {}", display(size));
-            if wanted(&line) {
-                print(&line, &send::compare(role, size, ROUNDS));
-            }
-        }
-    }
-}
-
-fn print(line: &str, figures: &[Figure]) {
-    let [floor, ours, others @ ..] = figures else {
-        unreachable!("the floor and openline are measured");
     };
-    print!("{line:<28} {:>7.1} ns", floor.nanoseconds);
-    for figure in &figures[1..] {
-        print!(" {:>11.2}", figure.ratio[1]);
+    if !options.free {
+        calls::charge();
     }
-    let best = others.iter().map(|other| other.ratio[1]);
-    println!(
-        "   {:.2}",
-        ours.ratio[1] / best.fold(f64::INFINITY, f64::min)
-    );
+    let mut head = !options.json;
+    for row in Row::all() {
+        if options
+            .words
+            .iter()
+            .all(|word| row.to_string().contains(word))
+        {
+            let figures = match row.direction {
+                Direction::Receive => receive(&row, options.read_size),
+                Direction::Send => send(&row),
+            };
+            match options.json {
+                true => report::print_json(&row, &figures, options.read_size, !options.free),
+                false => report::print(&row, &figures, std::mem::take(&mut head)),
+            }
+        }
+    }
+    ExitCode::SUCCESS
 }
 
-const ROUNDS: usize = 60;
+const USAGE: &str = "\
+usage: cargo run --release -- [--json] [--free] [--read-size KIB] [WORD…]
+  --json           one line of JSON a row
+  --free           reads and writes cost nothing; else each makes a system call that moves no byte
+  --read-size KIB  the most that a read brings (64)
+  WORD…            only the rows whose names contain every word: receive server ascii '16 B'";
+
+struct Options {
+    json: bool,
+    free: bool,
+    read_size: usize,
+    words: Vec<String>,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            json: false,
+            free: false,
+            read_size: READ_SIZE,
+            words: Vec::new(),
+        };
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--json" => options.json = true,
+                "--free" => options.free = true,
+                "--read-size" => {
+                    let size: Option<usize> = arguments.next().and_then(|kib| kib.parse().ok());
+                    options.read_size = match size {
+                        Some(kib @ 1..=1024) => kib << 10,
+                        _ => return Err("--read-size takes 1 to 1024 KiB".to_owned()),
+                    };
+                }
+                option if option.starts_with("--") => {
+                    return Err(format!("there is no option {option}"));
+                }
+                word => options.words.push(word.to_owned()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn receive(row: &Row, read_size: usize) -> Vec<Figure> {
+    let mut stream = Stream::new(row.role.peer(), row.content, row.size);
+    stream.read_size = read_size;
+    let mut floor = Receiver::new(&stream);
+    let mut contestants = vec![Contestant::new("floor", || floor.pass(&stream))];
+    contestants.extend(peers::receivers(&stream, row.role, |payload| {
+        black_box(payload);
+    }));
+    compare(contestants, ROUNDS)
+}
+
+fn send(row: &Row) -> Vec<Figure> {
+    let message = Message::new(row.role, row.content, row.size);
+    let mut floor = Sender::new(row.role, row.content, row.size);
+    let mut sink = Sink::new();
+    let mut contestants = vec![Contestant::new("floor", || {
+        let payload = &message.payload;
+        (0..message.times).for_each(|_| floor.send(payload, |bytes| sink.take_all(bytes)));
+        message.times
+    })];
+    contestants.extend(peers::senders(&message));
+    compare(contestants, ROUNDS)
+}
+
+/// A multiple of twice the number of contestants: each goes first equally often.
+const ROUNDS: usize = 3 * 2 * (peers::COUNT + 1);

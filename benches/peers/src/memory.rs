@@ -1,7 +1,7 @@
 //! A transport in memory, as each of the crates wants it.
 //!
-//! It brings a stream over and over, at most 64 KiB a read, and copies what is written to a
-//! place that nobody looks at, as a kernel would; it never makes anyone wait.
+//! It brings a stream over and over, at most as much a read as the stream says, and copies what is
+//! written to a place that nobody looks at, as a kernel would; it never makes anyone wait.
 
 use std::future::Future;
 use std::io::{self, Read, Write};
@@ -9,19 +9,32 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use wtx::stream::{StreamReader, StreamWriter};
 
-use crate::floor::stream::READ_SIZE;
+use crate::floor::calls;
+use crate::floor::stream::{DRAIN_SIZE, Stream};
 
 pub struct Memory<'a> {
     stream: &'a [u8],
+    read_size: usize,
     position: usize,
     sink: Sink,
 }
 
 impl<'a> Memory<'a> {
-    pub fn new(stream: &'a [u8]) -> Self {
+    pub fn new(stream: &'a Stream) -> Self {
         Self {
-            stream,
+            stream: &stream.bytes,
+            read_size: stream.read_size,
+            ..Self::empty()
+        }
+    }
+
+    /// Nothing to read: for those who only write.
+    pub fn empty() -> Self {
+        Self {
+            stream: &[],
+            read_size: 0,
             position: 0,
             sink: Sink::new(),
         }
@@ -29,9 +42,13 @@ impl<'a> Memory<'a> {
 
     /// The next bytes, at most `size`.
     fn next(&mut self, size: usize) -> &'a [u8] {
+        calls::call();
         let rest = &self.stream[self.position..];
-        let read = &rest[..rest.len().min(size).min(READ_SIZE)];
-        self.position = (self.position + read.len()) % self.stream.len();
+        let read = &rest[..rest.len().min(size).min(self.read_size)];
+        self.position += read.len();
+        if self.position == self.stream.len() {
+            self.position = 0;
+        }
         read
     }
 }
@@ -41,18 +58,37 @@ pub struct Sink(Box<[u8]>);
 
 impl Sink {
     pub fn new() -> Self {
-        Self(vec![0; READ_SIZE].into())
+        Self(vec![0; DRAIN_SIZE].into())
     }
 
-    /// Takes some of `bytes`, as a socket does.
-    pub fn take(&mut self, bytes: &[u8]) -> usize {
+    /// Takes some of `bytes`, as one write to a socket does.
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        calls::call();
+        self.take(bytes)
+    }
+
+    /// Takes some of what lies in `slices`, as one vectored write does.
+    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> usize {
+        calls::call();
+        let mut taken = 0;
+        for slice in slices {
+            let n = self.take(slice);
+            taken += n;
+            if n < slice.len() {
+                break;
+            }
+        }
+        taken
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> usize {
         let n = bytes.len().min(self.0.len());
         self.0[..n].copy_from_slice(&bytes[..n]);
         std::hint::black_box(&self.0);
         n
     }
 
-    /// Takes all of `bytes`.
+    /// Takes all of `bytes` for whoever counts the call himself.
     pub fn take_all(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = &bytes[self.take(bytes)..];
@@ -70,7 +106,7 @@ impl Read for Memory<'_> {
 
 impl Write for Memory<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(self.sink.take(bytes))
+        Ok(self.sink.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -96,7 +132,7 @@ impl AsyncWrite for Memory<'_> {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Poll::Ready(Ok(self.sink.take(bytes)))
+        Poll::Ready(Ok(self.sink.write(bytes)))
     }
 
     fn poll_write_vectored(
@@ -104,15 +140,7 @@ impl AsyncWrite for Memory<'_> {
         _: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut taken = 0;
-        for slice in slices {
-            let n = self.sink.take(slice);
-            taken += n;
-            if n < slice.len() {
-                break;
-            }
-        }
-        Poll::Ready(Ok(taken))
+        Poll::Ready(Ok(self.sink.write_vectored(slices)))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -125,6 +153,31 @@ impl AsyncWrite for Memory<'_> {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+impl StreamReader for Memory<'_> {
+    async fn read(&mut self, bytes: &mut [u8]) -> wtx::Result<usize> {
+        Ok(Read::read(self, bytes)?)
+    }
+}
+
+impl StreamWriter for Memory<'_> {
+    async fn write_all(&mut self, bytes: &[u8]) -> wtx::Result<()> {
+        Ok(Write::write_all(self, bytes)?)
+    }
+
+    async fn write_all_vectored(&mut self, bytes: &[&[u8]]) -> wtx::Result<()> {
+        let mut slices = [io::IoSlice::new(&[]); 8];
+        for (slice, bytes) in slices.iter_mut().zip(bytes) {
+            *slice = io::IoSlice::new(bytes);
+        }
+        let mut slices = &mut slices[..bytes.len()];
+        while !slices.is_empty() {
+            let n = self.sink.write_vectored(slices);
+            io::IoSlice::advance_slices(&mut slices, n);
+        }
+        Ok(())
     }
 }
 
