@@ -8,7 +8,7 @@ use web_socket::{DataType, Event, MessageType, WebSocket};
 use super::check;
 use crate::floor::ours;
 use crate::floor::rounds::Contestant;
-use crate::floor::stream::{DRAIN_SIZE, Stream};
+use crate::floor::stream::{DRAIN_SIZE, READ_SIZE, Stream};
 use crate::memory::{Memory, ready};
 use crate::message::Message;
 
@@ -37,7 +37,7 @@ pub fn receive<'a>(
 }
 
 pub fn send(message: &Message) -> Contestant<'_> {
-    let mut socket = open(Memory::empty(), message.sender, 0);
+    let mut socket = open(Memory::empty(), message.sender, READ_SIZE);
     let data = ours::data(message.content, &message.payload);
     Contestant::new(NAME, move || {
         for _ in 0..message.times {
