@@ -76,7 +76,7 @@
 //! # Policies
 //!
 //! No `unsafe`, but in two places, each argued where it stands: the choice of an instruction set
-//! in `mask.rs`, and the text that `buffer.rs` has checked already. No option relaxes the
+//! in `mask.rs`, and the text that a receive buffer has checked already. No option relaxes the
 //! standard. Everything that a peer can make grow has a limit in [`proto::Config`].
 //!
 //! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455

@@ -21,7 +21,7 @@ use openline::proto::{MaskingKey, Role};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use stream::{Content, DRAIN_SIZE, Stream};
+use stream::{Content, DRAIN_SIZE, Stream, copy};
 
 /// Receives a stream of frames.
 pub(crate) struct Receiver {
@@ -48,7 +48,7 @@ impl Receiver {
             buffer.copy_within(parsed..filled, 0);
             filled -= parsed;
             parsed = 0;
-            buffer[filled..filled + read.len()].copy_from_slice(read);
+            copy(read, &mut buffer[filled..filled + read.len()]);
             filled += read.len();
             while let Some(header) = Header::decode(&buffer[parsed..filled]) {
                 let start = parsed + header.size;

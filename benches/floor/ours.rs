@@ -7,7 +7,7 @@ use std::time::Instant;
 use openline::proto::{Config, Connection, Data, Event, RecvBuffer, Role, SendBuffer};
 
 use super::calls;
-use super::stream::{Content, DRAIN_SIZE, Stream};
+use super::stream::{Content, DRAIN_SIZE, Stream, copy};
 
 /// A connection that receives.
 pub(crate) struct Receiver {
@@ -48,7 +48,7 @@ impl Receiver {
             let read;
             (read, rest) = rest.split_at(size.min(rest.len()));
             calls::call();
-            self.recv.spare_mut(size)[..read.len()].copy_from_slice(read);
+            copy(read, &mut self.recv.spare_mut(size)[..read.len()]);
             self.recv.commit(read.len());
             while let Some(event) = self
                 .connection

@@ -100,6 +100,16 @@ impl Stream {
     }
 }
 
+/// Copies as the transport does, in pieces: of one long copy some processors make up to twelve
+/// times as much when the two places lie a few bytes apart within their pages, and chance would
+/// decide who wins.
+#[inline]
+pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
+    for (from, to) in from.chunks(512).zip(to.chunks_mut(512)) {
+        to.copy_from_slice(from);
+    }
+}
+
 /// `16 B`, `1 KiB`, `1 MiB`.
 pub(crate) fn display(size: usize) -> String {
     match size {

@@ -7,6 +7,7 @@ mod buffer;
 mod close;
 mod config;
 mod connection;
+mod copy;
 mod error;
 mod event;
 mod extension;

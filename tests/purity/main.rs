@@ -71,6 +71,7 @@ const LAYERS: &[&[&str]] = &[
     &["utf8"],
     &["close", "error", "frame"],
     &["config"],
+    &["copy"],
     &["buffer"],
     &["event"],
     &["http"],

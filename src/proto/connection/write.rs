@@ -14,6 +14,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::proto::buffer::SendBuffer;
 use crate::proto::connection::{Connection, State};
+use crate::proto::copy::copy;
 use crate::proto::error::SendError;
 use crate::proto::event::{Chunk, Kind};
 use crate::proto::frame::{CONTROL_PAYLOAD_MAX, FrameHeader, Opcode, Role};
@@ -289,7 +290,7 @@ impl Connection {
         let body = send.append_frame(&header.encode(), payload.len());
         match mask {
             Some(key) => key.copy(payload, body),
-            None => body.copy_from_slice(payload),
+            None => copy(payload, body),
         }
     }
 }

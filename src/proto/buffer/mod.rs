@@ -1,0 +1,7 @@
+//! The bytes received and the bytes to send, in buffers that the caller owns.
+
+mod recv;
+mod send;
+
+pub use recv::RecvBuffer;
+pub use send::SendBuffer;
