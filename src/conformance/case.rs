@@ -143,6 +143,8 @@ pub enum Answer {
     Refuses(Vec<u16>),
     /// A client drops the connection and sends no frame.
     Rejects,
+    /// The peer drops the connection, with a refusal or without.
+    Drops,
     /// Whatever it does is legal, and told.
     Either,
 }

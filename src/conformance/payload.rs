@@ -110,12 +110,14 @@ fn cycle(pattern: &[u8], offset: usize, size: usize) -> Cow<'_, [u8]> {
         return Cow::Borrowed(slice);
     }
     let mut bytes = Vec::with_capacity(size);
-    let mut from = offset;
+    bytes.extend_from_slice(&pattern[offset..]);
+    bytes.extend_from_slice(&pattern[..offset]);
+    // One round is there; doubling it is faster than to append round by round.
     while bytes.len() < size {
-        let piece = &pattern[from..pattern.len().min(from + size - bytes.len())];
-        bytes.extend_from_slice(piece);
-        from = 0;
+        let more = bytes.len().min(size - bytes.len());
+        bytes.extend_from_within(..more);
     }
+    bytes.truncate(size);
     Cow::Owned(bytes)
 }
 

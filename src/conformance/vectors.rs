@@ -124,8 +124,22 @@ const FILES: &[(&str, &str)] = files! {
     "autobahn/04-opcodes.kdl"
     "autobahn/05-fragmentation.kdl"
     "autobahn/06-utf8.kdl"
+    "autobahn/07-closing.kdl"
+    "autobahn/09-limits.kdl"
+    "autobahn/10-fragmenting.kdl"
+    "autobahn/12-compression-data.kdl"
+    "autobahn/13-compression-parameters.kdl"
+    "closing/close.kdl"
+    "compression/messages.kdl"
+    "compression/negotiation.kdl"
+    "frames/control.kdl"
+    "frames/fragments.kdl"
+    "frames/length.kdl"
+    "frames/mask.kdl"
+    "frames/reserved.kdl"
     "handshake/client.kdl"
     "handshake/server.kdl"
+    "messages/utf8.kdl"
 };
 
 #[cfg(test)]

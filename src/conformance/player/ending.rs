@@ -119,6 +119,7 @@ impl Facts {
             Answer::Opens => return (Behavior::Failed, self.unopened()),
             Answer::Refuses(statuses) => return self.refusal(statuses),
             Answer::Rejects => return self.rejection(),
+            Answer::Drops => return self.dropping(),
             Answer::Either => {
                 let what = match self.status {
                     Some(status) => format!("The server answered {status}."),
@@ -173,6 +174,21 @@ impl Facts {
                 "The server neither refused nor dropped the connection in time.".to_owned(),
             ),
         }
+    }
+
+    /// The peer had to drop the connection.
+    fn dropping(&self) -> (Behavior, String) {
+        let (behavior, what) = match self.status {
+            Some(101) => (Behavior::Failed, "The server agreed to half a request."),
+            Some(_) => (Behavior::Ok, "The server refused."),
+            None if self.answered.is_some() => (Behavior::Failed, "The client went on."),
+            None if self.ended => (Behavior::Ok, "The peer dropped the connection."),
+            None => (
+                Behavior::Failed,
+                "The peer did not drop the connection in time.",
+            ),
+        };
+        (behavior, what.to_owned())
     }
 
     /// A client had to drop the connection.

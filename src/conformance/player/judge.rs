@@ -22,6 +22,8 @@ pub(super) enum Seen<'a> {
 #[derive(Debug)]
 pub(super) struct Judge {
     alternatives: Vec<Alternative>,
+    /// The bytes of the longest message that may come.
+    pub(super) message_max: usize,
     /// How many events have come.
     pub(super) count: usize,
 }
@@ -36,13 +38,24 @@ struct Alternative {
 
 impl Judge {
     pub(super) fn new(case: &Case, echo: &[Event]) -> Self {
-        let alternatives = case.expected.iter().map(|expected| Alternative {
-            behavior: expected.behavior,
-            events: expected.events.clone().unwrap_or_else(|| echo.to_vec()),
-            difference: None,
+        let alternatives: Vec<_> = case
+            .expected
+            .iter()
+            .map(|expected| Alternative {
+                behavior: expected.behavior,
+                events: expected.events.clone().unwrap_or_else(|| echo.to_vec()),
+                difference: None,
+            })
+            .collect();
+        let expected = alternatives.iter().flat_map(|a| &a.events);
+        // What was sent may come back, whether it is expected or not.
+        let sizes = expected.chain(echo).map(|event| match event {
+            Event::Text(payload) | Event::Binary(payload) => payload.len(),
+            _ => 0,
         });
         Self {
-            alternatives: alternatives.collect(),
+            message_max: sizes.max().unwrap_or(0),
+            alternatives,
             count: 0,
         }
     }
@@ -95,16 +108,6 @@ impl Judge {
             },
         };
         (Behavior::Failed, why)
-    }
-
-    /// The bytes of the longest message that may come.
-    pub(super) fn message_max(&self) -> usize {
-        let events = self.alternatives.iter().flat_map(|a| &a.events);
-        let sizes = events.map(|event| match event {
-            Event::Text(payload) | Event::Binary(payload) => payload.len(),
-            _ => 0,
-        });
-        sizes.max().unwrap_or(0)
     }
 }
 

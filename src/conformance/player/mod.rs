@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::conformance::case::{Answer, Case, Chop, Frame, Head, Item, Party, Step};
+use crate::conformance::case::{Answer, Case, Chop, Edit, Frame, Head, Item, Party, Step};
 use crate::conformance::codec::{Codec, Params, choose};
 use crate::conformance::log::{Direction, Log, Logged};
 use crate::conformance::payload::Payload;
@@ -423,7 +423,7 @@ impl Player {
         let line = format!("GET {} HTTP/1.1", target.path);
         let bytes = opening::write(line, fields, &self.case.opening.request, &names);
         self.stage = Stage::Opening(Some(key));
-        self.send_head(bytes, self.case.opening.request.chop, Duration::ZERO);
+        self.send_head(bytes, self.case.opening.request.clone(), Duration::ZERO);
     }
 
     /// Answers the client's request.
@@ -446,15 +446,14 @@ impl Player {
             key: &key_text,
             accept: &accept_text,
         };
-        let head: &Head = &self.case.opening.response;
+        let head = self.case.opening.response.clone();
         let line = "HTTP/1.1 101 Switching Protocols".to_owned();
-        let mut bytes = opening::write(line, fields, head, &names);
-        let chop = head.chop;
+        let mut bytes = opening::write(line, fields, &head, &names);
         if self.case.opening.answer == Answer::Rejects {
             // A client that took this for consent would answer.
             bytes.extend(b"\x89\x05probe");
         }
-        self.send_head(bytes, chop, self.at(now));
+        self.send_head(bytes, head, self.at(now));
     }
 
     fn agree(&mut self, params: Params) {
@@ -462,14 +461,18 @@ impl Player {
         self.codec = Some(Codec::new(self.us(), params));
     }
 
-    fn send_head(&mut self, bytes: Vec<u8>, chop: Chop, at: Duration) {
+    fn send_head(&mut self, bytes: Vec<u8>, head: Head, at: Duration) {
         let kept = bytes[..bytes.len().min(opening::HEAD_MAX)].to_vec();
         self.log.push(at, Logged::Head(Direction::Sent, kept));
-        let piece = match chop {
+        let piece = match head.chop {
             Chop::Size(size) => size,
             _ => PIECE_MAX,
         };
         self.output.push_back(Output::Bytes { bytes, piece });
+        // A head that is cut off has no other end than the stream's.
+        if head.edits.iter().any(|edit| matches!(edit, Edit::Cut(_))) {
+            self.output.push_back(Output::Shutdown);
+        }
     }
 
     /// The connection is open: the time of the case begins.

@@ -23,6 +23,9 @@ pub(super) struct Names<'a> {
 
 impl Names<'_> {
     fn fill(&self, text: &[u8]) -> Vec<u8> {
+        if !text.contains(&b'<') {
+            return text.to_vec();
+        }
         let mut filled = Vec::with_capacity(text.len());
         let mut rest = text;
         while let Some((&first, after)) = rest.split_first() {

@@ -138,7 +138,7 @@ impl Player {
 
     /// Whether there was one.
     fn reads_a_frame(&mut self, now: Instant) -> bool {
-        let max = (self.judge.message_max() + SLACK) as u64;
+        let max = (self.judge.message_max + SLACK) as u64;
         match self.reader.next(max) {
             Ok(None) => false,
             Ok(Some(frame)) => {
@@ -248,7 +248,7 @@ impl Player {
             }
             _ => self.assembly.payload.extend_from_slice(&frame.payload),
         }
-        let max = self.judge.message_max() + SLACK;
+        let max = self.judge.message_max + SLACK;
         if self.assembly.payload.len() > max {
             return Err("a message is longer than any that was sent".to_owned());
         }

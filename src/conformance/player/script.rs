@@ -25,15 +25,34 @@ pub(super) struct Script {
 /// shows within a few repetitions. Tests without a network play them shortened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scale {
-    /// The repetitions at most of a `repeat`.
-    pub repetitions_max: usize,
+    /// The bytes of payload that one `repeat` writes at most; it repeats twice in any case.
+    pub repeated_bytes_max: usize,
 }
 
 impl Default for Scale {
     fn default() -> Self {
         Self {
-            repetitions_max: usize::MAX,
+            repeated_bytes_max: usize::MAX,
         }
+    }
+}
+
+impl Scale {
+    /// How often steps are repeated that are to be repeated `count` times.
+    fn repetitions(self, count: usize, steps: &[Step]) -> usize {
+        const HEADER_SIZE: usize = 8;
+        let size = |item: &Item| match item {
+            Item::Frame(frame) => HEADER_SIZE + frame.payload.len(),
+            Item::Raw(payload) => payload.len(),
+        };
+        let bytes: usize = steps
+            .iter()
+            .map(|step| match step {
+                Step::Write(items, _) => items.iter().map(size).sum(),
+                _ => 0,
+            })
+            .sum();
+        count.min((self.repeated_bytes_max / bytes.max(1)).max(2))
     }
 }
 
@@ -63,7 +82,7 @@ fn unroll(steps: &[Step], repetition: usize, scale: Scale, out: &mut VecDeque<St
     for step in steps {
         match step {
             Step::Repeat(count, inner) => {
-                for repetition in 0..(*count).min(scale.repetitions_max) {
+                for repetition in 0..scale.repetitions(*count, inner) {
                     unroll(inner, repetition, scale, out);
                 }
             }
@@ -75,7 +94,11 @@ fn unroll(steps: &[Step], repetition: usize, scale: Scale, out: &mut VecDeque<St
                         ..frame.clone()
                     }),
                 });
-                out.push_back(Step::Write(items.collect(), *chop));
+                // What is repeated without a pause is written as if it were written out.
+                match out.back_mut() {
+                    Some(Step::Write(before, same)) if same == chop => before.extend(items),
+                    _ => out.push_back(Step::Write(items.collect(), *chop)),
+                }
             }
             step => out.push_back(step.clone()),
         }

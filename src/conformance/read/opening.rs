@@ -35,7 +35,9 @@ fn deflate(node: Node<'_>, opening: &mut Opening) -> Result<(), VectorsError> {
                 child.only(&["no-context-takeover", "max-window-bits"])?;
                 opening.agreements.push(Agreement {
                     no_context_takeover: child.flag("no-context-takeover")?.unwrap_or(false),
-                    max_window_bits: child.number_property("max-window-bits")?,
+                    max_window_bits: child
+                        .number_property("max-window-bits")?
+                        .filter(|bits| *bits > 0),
                 });
             }
             _ => return Err(child.unknown("there are: offer, agree")),
@@ -116,13 +118,14 @@ fn check(node: Node<'_>) -> Result<Check, VectorsError> {
 
 fn answer(node: Node<'_>) -> Result<Answer, VectorsError> {
     node.only(&[])?;
-    let help = "write \"opens\", \"rejects\", \"either\", or the statuses that refuse";
+    let help = "write \"opens\", \"rejects\", \"drops\", \"either\", or the statuses that refuse";
     let Some(first) = node.args().next() else {
         return Err(node.error("what answer?", help));
     };
     match first.value().as_string() {
         Some("opens") => Ok(Answer::Opens),
         Some("rejects") => Ok(Answer::Rejects),
+        Some("drops") => Ok(Answer::Drops),
         Some("either") => Ok(Answer::Either),
         Some(_) => Err(node.error_at(first, "there is no such answer", help)),
         None => {
