@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cli::{connect, demo, diagnose, serve};
+use crate::cli::{connect, demo, diagnose, inspect, serve};
 
 /// WebSocket (RFC 6455) from the command line: serve, connect, diagnose
 #[derive(Debug, Parser)]
@@ -31,6 +31,7 @@ enum Command {
     Connect(Box<connect::Args>),
     Demo(demo::Args),
     Diagnose(Box<diagnose::Args>),
+    Inspect(inspect::Args),
 }
 
 fn main() -> ExitCode {
@@ -39,5 +40,6 @@ fn main() -> ExitCode {
         Command::Connect(args) => connect::run(&args).into(),
         Command::Demo(args) => demo::run(&args),
         Command::Diagnose(args) => diagnose::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Assembly {
     kept_max: usize,
     /// `None` once it is known not to be UTF-8.
     utf8: Option<Validator>,
+    /// Whether some of it was lost, so that nothing is known of it.
+    has_gap: bool,
 }
 
 impl Assembly {
@@ -34,6 +36,7 @@ impl Assembly {
             kept: Vec::new(),
             kept_max,
             utf8: Some(Validator::new()),
+            has_gap: false,
         }
     }
 
@@ -41,6 +44,9 @@ impl Assembly {
     /// them a text is first seen not to be UTF-8.
     pub(super) fn push(&mut self, piece: &[u8], is_kept: bool) -> Option<usize> {
         self.len += piece.len() as u64;
+        if self.has_gap {
+            return None;
+        }
         if !is_kept {
             let room = self.kept_max - self.kept.len();
             self.kept.extend_from_slice(&piece[..room.min(piece.len())]);
@@ -53,9 +59,17 @@ impl Assembly {
         Some(at)
     }
 
+    /// The next `n` bytes are lost: what follows is neither kept nor checked.
+    pub(super) fn skip(&mut self, n: u64) {
+        self.len += n;
+        self.has_gap = true;
+    }
+
     /// Whether the text so far ends within a character.
     pub(super) fn cuts_character(&self) -> bool {
-        self.kind == Kind::Text && self.utf8.is_some_and(|utf8| !utf8.is_complete())
+        self.kind == Kind::Text
+            && !self.has_gap
+            && self.utf8.is_some_and(|utf8| !utf8.is_complete())
     }
 
     /// The text is not UTF-8 after all.
@@ -67,6 +81,7 @@ impl Assembly {
     pub(super) fn text_state(&self) -> Option<TextState> {
         (self.kind == Kind::Text).then_some(match self.utf8 {
             None => TextState::Invalid,
+            Some(_) if self.has_gap => TextState::Unknown,
             Some(utf8) if utf8.is_complete() => TextState::Complete,
             Some(_) => TextState::MidCharacter,
         })

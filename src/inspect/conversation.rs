@@ -30,6 +30,17 @@ pub enum Item {
     },
     /// A frame.
     Frame(Box<Frame>),
+    /// Bytes that were lost on the way to us.
+    Gap {
+        /// Who sent them.
+        sender: Role,
+        /// Where they lie in the direction's stream.
+        offset: u64,
+        /// How many they are.
+        missing: u64,
+        /// Whether it is unknown where the next frame begins.
+        is_lost: bool,
+    },
 }
 
 impl Item {
@@ -38,7 +49,7 @@ impl Item {
     pub fn is_legal(&self) -> bool {
         match self {
             Self::Head(head) => head.violations.is_empty(),
-            Self::Body { .. } => true,
+            Self::Body { .. } | Self::Gap { .. } => true,
             Self::Frame(frame) => frame.violations.is_empty(),
         }
     }
@@ -50,6 +61,7 @@ impl Item {
             Self::Head(head) => head.sender,
             Self::Body { .. } => Role::Server,
             Self::Frame(frame) => frame.sender,
+            Self::Gap { sender, .. } => *sender,
         }
     }
 
@@ -58,7 +70,7 @@ impl Item {
     pub fn offset(&self) -> u64 {
         match self {
             Self::Head(head) => head.offset,
-            Self::Body { offset, .. } => *offset,
+            Self::Body { offset, .. } | Self::Gap { offset, .. } => *offset,
             Self::Frame(frame) => frame.offset,
         }
     }
@@ -83,6 +95,9 @@ pub enum Start {
     Handshake,
     /// With frames: the handshake took place before.
     Frames,
+    /// As by `Detect`, but its beginning may have passed unseen, as in a capture that was begun
+    /// late: a continuation may come first.
+    Joined,
 }
 
 /// A connection as both its directions tell it.
@@ -106,6 +121,7 @@ pub struct Conversation {
     server: Half,
     request: Option<Head>,
     agreement: Option<Agreement>,
+    is_joined: bool,
 }
 
 /// One direction.
@@ -137,7 +153,7 @@ impl Conversation {
     pub fn new(sides: Sides, start: Start, limits: Limits) -> Self {
         let half = |role| Half {
             stage: match start {
-                Start::Detect => Stage::Start,
+                Start::Detect | Start::Joined => Stage::Start,
                 Start::Handshake => Stage::Head,
                 Start::Frames => Stage::Frames(Box::new(Decoder::new(role, limits))),
             },
@@ -152,6 +168,7 @@ impl Conversation {
             server: half(Role::Server),
             request: None,
             agreement: None,
+            is_joined: start == Start::Joined,
         }
     }
 
@@ -166,6 +183,39 @@ impl Conversation {
             self.half(sender).held.extend_from_slice(piece);
             self.advance(sender, &mut items);
         }
+        items
+    }
+
+    /// The next `missing` bytes that this end sent are lost: gives what came before them.
+    pub fn gap(&mut self, sender: Role, missing: u64) -> Vec<Item> {
+        if let Stage::Frames(decoder) = &mut self.half(sender).stage {
+            let offset = decoder.offset();
+            if decoder.skip(missing) {
+                self.half(sender).offset += missing;
+                return vec![Item::Gap {
+                    sender,
+                    offset,
+                    missing,
+                    is_lost: false,
+                }];
+            }
+        }
+        let mut items = self.finish(sender);
+        let half = self.half(sender);
+        let (offset, bytes) = half.take(half.held.len());
+        if !bytes.is_empty() && sender == Role::Server {
+            items.push(Item::Body { offset, bytes });
+        }
+        items.push(Item::Gap {
+            sender,
+            offset: half.offset,
+            missing,
+            is_lost: true,
+        });
+        half.offset += missing;
+        // A head behind the gap would be as good a place to begin as a frame.
+        half.stage = Stage::Start;
+        self.is_joined = true;
         items
     }
 
@@ -339,8 +389,12 @@ impl Conversation {
     /// This end's frames begin here.
     fn open(&mut self, sender: Role) {
         let limits = self.limits;
+        let begin = match self.is_joined {
+            true => Decoder::joining_at,
+            false => Decoder::starting_at,
+        };
         let half = self.half(sender);
-        let decoder = Decoder::starting_at(half.offset, sender, limits);
+        let decoder = begin(half.offset, sender, limits);
         half.stage = Stage::Frames(Box::new(decoder));
     }
 }

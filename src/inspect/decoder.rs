@@ -61,6 +61,8 @@ pub struct Decoder {
     frames: u64,
     message: Option<Assembly>,
     is_closed: bool,
+    /// Whether the beginning was not seen: a message may have begun before.
+    is_joined: bool,
 }
 
 impl Decoder {
@@ -81,6 +83,16 @@ impl Decoder {
             frames: 0,
             message: None,
             is_closed: false,
+            is_joined: false,
+        }
+    }
+
+    /// The same where what came before was not seen: a continuation may come first.
+    #[must_use]
+    pub fn joining_at(offset: u64, sender: Role, limits: Limits) -> Self {
+        Self {
+            is_joined: true,
+            ..Self::starting_at(offset, sender, limits)
         }
     }
 
@@ -103,6 +115,25 @@ impl Decoder {
                 true => self.take_payload(bytes),
             }
         }
+    }
+
+    /// The next `n` bytes are lost. Whether that is no great harm, for they are all of one
+    /// payload; if not, where the next frame begins is unknown, and this decoder is of no use.
+    pub fn skip(&mut self, n: u64) -> bool {
+        let Some((frame, _)) = &mut self.frame else {
+            return false;
+        };
+        let lacking = frame.header.payload_len().unwrap_or_default() - frame.received;
+        if !frame.header.is_whole() || lacking < n {
+            return false;
+        }
+        frame.received += n;
+        frame.missing += n;
+        self.offset += n;
+        if let (Some(message), Some(_)) = (&mut self.message, frame.part) {
+            message.skip(n);
+        }
+        true
     }
 
     /// The stream has ended: gives what came of a frame that did not.
@@ -192,6 +223,7 @@ impl Decoder {
                     let error = ProtocolError::ExpectedContinuation;
                     blame(frame, [(0, error, expected.into())]);
                 }
+                self.is_joined = false;
                 *message = Some(Assembly::new(
                     kind,
                     frame.offset,
@@ -206,6 +238,10 @@ impl Decoder {
                 frame.kind = Some(message.kind);
             }
             (None, None) if self.is_closed => {}
+            (None, None) if self.is_joined => {
+                frame.part = Some(if fin { Part::Last } else { Part::Middle });
+                self.is_joined = !fin;
+            }
             (None, None) => {
                 let expected = "text or binary, for there is no message to continue";
                 let error = ProtocolError::UnexpectedContinuation;
@@ -224,7 +260,11 @@ impl Decoder {
         if let Some(key) = frame.header.masking_key() {
             key.at(frame.received).apply(&mut piece);
         }
-        let room = self.limits.frame_kept_max - kept.len();
+        // Behind a gap, what came no longer lies where it belongs.
+        let room = match frame.missing {
+            0 => self.limits.frame_kept_max - kept.len(),
+            _ => 0,
+        };
         kept.extend_from_slice(&piece[..room.min(piece.len())]);
         if let (Some(message), Some(_)) = (&mut self.message, frame.part) {
             let invalid = message.push(&piece, frame.part == Some(Part::Whole));
@@ -242,7 +282,7 @@ impl Decoder {
         match (frame.header.opcode(), frame.part) {
             (Some(Opcode::Close), _) => {
                 let payload_at = frame.header.as_bytes().len();
-                if !self.is_closed {
+                if !self.is_closed && frame.missing == 0 {
                     let broken = rules::close(&frame.payload, payload_at);
                     blame(&mut frame, broken);
                 }

@@ -24,6 +24,8 @@ pub struct Frame {
     pub header: RawHeader,
     /// The bytes of payload that came; those declared, unless the stream ended before.
     pub received: u64,
+    /// How many of these were lost on the way to us: a capture can have gaps.
+    pub missing: u64,
     /// The payload, unmasked: all that came, or as much as
     /// [`Limits::frame_kept_max`](crate::inspect::Limits::frame_kept_max).
     pub payload: Bytes,
@@ -65,6 +67,8 @@ pub enum TextState {
     Invalid,
     /// Compressed: what it says shows when the message is whole.
     Compressed,
+    /// Nobody knows: some of it was lost on the way to us.
+    Unknown,
 }
 
 /// What a Close frame says, legal or not (§5.5.1).
@@ -104,6 +108,7 @@ impl Frame {
             offset,
             header: RawHeader::default(),
             received: 0,
+            missing: 0,
             payload: Bytes::new(),
             part: None,
             kind: None,

@@ -158,7 +158,7 @@ impl Head {
             if line.is_empty() && !self.lines.is_empty() && feed.is_some() {
                 break;
             }
-            self.look_at(start, &line);
+            self.look_at(start, &line, feed.is_some());
             self.lines.push(HeadLine {
                 offset: self.offset + start as u64,
                 bytes: line,
@@ -166,11 +166,13 @@ impl Head {
             });
             start = next;
         }
-        self.look_at_start_line();
+        if self.is_whole || self.lines.len() > 1 {
+            self.look_at_start_line();
+        }
     }
 
     /// Names what is wrong with one line, whatever it says.
-    fn look_at(&mut self, start: usize, line: &[u8]) {
+    fn look_at(&mut self, start: usize, line: &[u8], has_end: bool) {
         for (at, byte) in line.iter().enumerate() {
             match byte {
                 b'\r' => {
@@ -199,7 +201,8 @@ impl Head {
             }
             (false, false) => {
                 let colon = line.iter().position(|byte| *byte == b':');
-                if !colon.is_some_and(|colon| is_token(&line[..colon])) {
+                // What was cut short may have become a field.
+                if has_end && !colon.is_some_and(|colon| is_token(&line[..colon])) {
                     let expected = "a name, which is a token, and a colon at once behind it";
                     self.blame_head(start, HeadError::FieldName, expected);
                 }

@@ -27,6 +27,18 @@ pub fn item(item: &Item) -> Value {
             "offset": offset,
             "base64": BASE64.encode(bytes),
         }),
+        Item::Gap {
+            sender,
+            offset,
+            missing,
+            is_lost,
+        } => json!({
+            "event": "gap",
+            "from": role(*sender),
+            "offset": offset,
+            "missing": missing,
+            "lost": is_lost,
+        }),
     }
 }
 
@@ -76,6 +88,9 @@ pub fn frame(frame: &Frame) -> Value {
     if let (Some(TextState::Complete), Ok(text)) = (frame.text, std::str::from_utf8(&frame.payload))
     {
         value["payload"]["text"] = text.into();
+    }
+    if frame.missing > 0 {
+        value["payload"]["missing"] = frame.missing.into();
     }
     if !frame.is_payload_kept() {
         value["payload"]["kept"] = frame.payload.len().into();
@@ -208,5 +223,6 @@ const fn text_state(state: TextState) -> &'static str {
         TextState::MidCharacter => "mid-character",
         TextState::Invalid => "invalid",
         TextState::Compressed => "compressed",
+        TextState::Unknown => "unknown",
     }
 }

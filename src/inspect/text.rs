@@ -115,6 +115,19 @@ pub fn item(item: &Item, options: Options) -> Vec<Line> {
             let line = beginning(Role::Server, *offset).with(Tone::Name, body);
             vec![line.with(Tone::Payload, quote(bytes, options.payload_max))]
         }
+        Item::Gap {
+            sender,
+            offset,
+            missing,
+            is_lost,
+        } => {
+            let then = match is_lost {
+                true => "; where the next frame begins is a guess",
+                false => ", all of one payload",
+            };
+            let text = format!("{missing} bytes are missing here{then}");
+            vec![beginning(*sender, *offset).with(Tone::Fault, text)]
+        }
     }
 }
 
@@ -231,6 +244,12 @@ fn one_line(frame: &Frame, payload_max: usize) -> Line {
             line = line.with(Tone::Faint, " of a binary message");
         }
         _ => {}
+    }
+    if frame.missing > 0 {
+        line = line.with(
+            Tone::Fault,
+            format!("  ({} bytes are missing)", frame.missing),
+        );
     }
     if frame.text == Some(TextState::MidCharacter) {
         line = line.with(Tone::Faint, ", cut within a character");

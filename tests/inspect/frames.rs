@@ -190,3 +190,39 @@ fn what_is_kept_is_bounded_and_all_of_it_is_checked() {
     assert_eq!(decoder.next(&mut declared), None);
     assert_eq!(decoder.finish().unwrap().payload.len(), 10);
 }
+
+#[test]
+fn a_gap_within_a_payload_is_no_great_harm() {
+    let stream = [frame(0x81, &[b'x'; 100], None), frame(0x81, b"ok", None)].concat();
+    let mut decoder = Decoder::new(Role::Server, Limits::default());
+    let mut before = &stream[..10];
+    assert_eq!(decoder.next(&mut before), None);
+    assert!(decoder.skip(50));
+    let mut behind = &stream[60..];
+    let first = decoder.next(&mut behind).unwrap();
+    assert_eq!(
+        (first.missing, first.received, first.payload.len()),
+        (50, 100, 8)
+    );
+    assert_eq!(first.text, Some(TextState::Unknown));
+    assert_eq!(first.message.unwrap().text(), None);
+    let second = decoder.next(&mut behind).unwrap();
+    assert_eq!(
+        (second.offset, second.message.unwrap().text()),
+        (102, Some("ok"))
+    );
+    assert!(!decoder.skip(1));
+}
+
+#[test]
+fn who_comes_late_may_see_a_continuation_first() {
+    let mut decoder = Decoder::joining_at(1000, Role::Server, Limits::default());
+    let mut bytes = &b"\x00\x01a\x80\x01b\x80\x01c"[..];
+    let parts: Vec<_> = std::iter::from_fn(|| decoder.next(&mut bytes)).collect();
+    assert_eq!(parts[0].part, Some(Part::Middle));
+    assert_eq!(parts[1].part, Some(Part::Last));
+    assert_eq!(
+        faults(&parts),
+        [(1006, "unexpected-continuation", Some(1002))]
+    );
+}

@@ -136,6 +136,7 @@ fn a_refusal_has_a_body_and_the_next_request_may_follow() {
             Item::Head(head) => head.status().unwrap_or_default(),
             Item::Body { bytes, .. } => u16::try_from(bytes.len()).unwrap(),
             Item::Frame(frame) => 1000 + u16::from(frame.header.opcode_bits().unwrap()),
+            Item::Gap { .. } => panic!("nothing was lost"),
         })
         .collect();
     assert_eq!(kinds, [0, 401, 5, 0, 101, 1009]);
@@ -191,6 +192,28 @@ fn a_head_that_does_not_end_is_given_up() {
             .any(|violation| violation.fault.name() == "malformed-head")
     );
     assert!(matches!(items[1], Item::Body { .. }));
+}
+
+#[test]
+fn behind_a_gap_the_reading_begins_anew() {
+    let mut conversation = Conversation::new(Sides::Both, Start::Detect, Limits::default());
+    conversation.push(Role::Client, REQUEST);
+    conversation.push(Role::Server, RESPONSE);
+    let items = conversation.push(Role::Server, b"\x81\x05He");
+    assert_eq!(items, []);
+    let items = conversation.gap(Role::Server, 100);
+    let at = RESPONSE.len() as u64;
+    assert!(matches!(&items[0], Item::Frame(frame) if frame.received == 2 && !frame.is_whole()));
+    let gap = Item::Gap {
+        sender: Role::Server,
+        offset: at + 4,
+        missing: 100,
+        is_lost: true,
+    };
+    assert_eq!(items[1..], [gap]);
+    let items = conversation.push(Role::Server, b"\x80\x01c\x89\x00");
+    assert!(items.iter().all(Item::is_legal), "{items:?}");
+    assert_eq!(items[1].offset(), at + 107);
 }
 
 /// Heads, mostly legal: parts of one left out, repeated, damaged.

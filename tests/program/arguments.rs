@@ -21,6 +21,10 @@ fn help_teaches() {
             &["connect", "--help"],
             &["Exit codes:", "Examples:", "--bearer", "OPENLINE_BEARER"],
         ),
+        (
+            &["inspect", "--help"],
+            &["Exit codes:", "Examples:", "xxd", "pcapng", "--json"],
+        ),
     ] {
         let output = run(arguments, b"");
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");

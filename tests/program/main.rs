@@ -6,6 +6,7 @@ mod arguments;
 mod auth;
 mod connect;
 mod demo;
+mod inspect;
 mod serve;
 mod support;
 mod tls;
