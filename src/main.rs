@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cli::{connect, demo, diagnose, inspect, serve};
+use crate::cli::{connect, demo, diagnose, inspect, manual, replay, serve, tap};
 
-/// WebSocket (RFC 6455) from the command line: serve, connect, diagnose
+/// WebSocket (RFC 6455) from the command line: serve, connect, see and mend
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -32,6 +32,10 @@ enum Command {
     Demo(demo::Args),
     Diagnose(Box<diagnose::Args>),
     Inspect(inspect::Args),
+    Tap(Box<tap::Args>),
+    Replay(replay::Args),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -41,5 +45,9 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Diagnose(args) => diagnose::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Tap(args) => tap::run(*args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     }
 }

@@ -16,20 +16,14 @@
 //! not bear raises `version`.
 
 use std::fmt;
-#[cfg(test)]
 use std::io::{self, Write};
-use std::time::Duration;
-#[cfg(test)]
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-#[cfg(test)]
 use openline::inspect::json::role;
 use openline::proto::Role;
-use serde_json::Value;
-#[cfg(test)]
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// One event of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +48,6 @@ pub(crate) enum Event {
 }
 
 /// Writes the first line.
-#[cfg(test)]
 pub(crate) fn begin(out: &mut impl Write, target: &str) -> io::Result<()> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let since = since.unwrap_or_default().as_secs_f64();
@@ -67,7 +60,6 @@ pub(crate) fn begin(out: &mut impl Write, target: &str) -> io::Result<()> {
 }
 
 /// Writes an event, in one write.
-#[cfg(test)]
 pub(crate) fn write(out: &mut impl Write, entry: &Entry) -> io::Result<()> {
     let mut value = match &entry.event {
         Event::Open { client, target } => {

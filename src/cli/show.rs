@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use openline::inspect::text::{self, Line, Options, Tone};
-use openline::inspect::{Item, json};
+use openline::inspect::{Conversation, Item, json};
 use serde_json::Value;
 
 use crate::cli::terminal::{neutralise_json, paint};
@@ -16,6 +16,7 @@ pub(crate) struct Show<W> {
     out: W,
     form: Form,
     tally: Tally,
+    is_used: bool,
 }
 
 /// How it is written.
@@ -124,6 +125,7 @@ impl<W: Write> Show<W> {
             out,
             form,
             tally: Tally::default(),
+            is_used: false,
         }
     }
 
@@ -151,6 +153,30 @@ impl<W: Write> Show<W> {
         }
     }
 
+    /// Behind the response that agrees: what was agreed to.
+    pub(crate) fn agreed(
+        &mut self,
+        place: Place,
+        item: &Item,
+        conversation: &Conversation,
+    ) -> io::Result<()> {
+        let Item::Head(head) = item else {
+            return Ok(());
+        };
+        let (Some(101), Some(agreement)) = (head.status(), conversation.agreement()) else {
+            return Ok(());
+        };
+        let subprotocol = agreement.subprotocol.as_deref().unwrap_or("none");
+        let extensions = match agreement.extensions.as_slice() {
+            [] => "none".to_owned(),
+            extensions => extensions.join(", "),
+        };
+        let text = format!("open: subprotocol {subprotocol}, extensions {extensions}");
+        let mut value = json::agreement(agreement);
+        value["event"] = "open".into();
+        self.remark(place, &text, value)
+    }
+
     /// A remark: a line for people, an event for programs.
     pub(crate) fn remark(&mut self, place: Place, text: &str, event: Value) -> io::Result<()> {
         match self.form {
@@ -163,12 +189,28 @@ impl<W: Write> Show<W> {
         }
     }
 
-    /// What there was, in all.
-    pub(crate) fn summary(&mut self) -> io::Result<()> {
+    /// Something is wrong that no item shows.
+    pub(crate) fn fault(&mut self, place: Place, text: &str, event: Value) -> io::Result<()> {
         match self.form {
-            Form::Text { .. } => self.line(Place::default(), &self.tally.line()),
-            Form::Json => self.value(Place::default(), self.tally.value()),
+            Form::Text { .. } => {
+                let text = crate::cli::terminal::neutralise(text);
+                self.line(place, &Line::new(Tone::Fault, format!("! {text}")))
+            }
+            Form::Json => self.value(place, event),
         }
+    }
+
+    /// What there was, in all.
+    pub(crate) fn summary(&mut self, tally: &Tally) -> io::Result<()> {
+        match self.form {
+            Form::Text { .. } => self.line(Place::default(), &tally.line()),
+            Form::Json => self.value(Place::default(), tally.value()),
+        }
+    }
+
+    /// Whether anything was written since this was last asked.
+    pub(crate) fn was_used(&mut self) -> bool {
+        std::mem::take(&mut self.is_used)
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {
@@ -179,6 +221,7 @@ impl<W: Write> Show<W> {
         let Form::Text { is_coloured, .. } = self.form else {
             return Ok(());
         };
+        self.is_used = true;
         let mut prefix = String::new();
         if place.is_continued && place.time.is_some() {
             prefix += &" ".repeat(22);
@@ -197,6 +240,7 @@ impl<W: Write> Show<W> {
     }
 
     fn value(&mut self, place: Place, mut value: Value) -> io::Result<()> {
+        self.is_used = true;
         if let Some((time, delta)) = place.time {
             value["time"] = time.as_secs_f64().into();
             value["delta"] = delta.as_secs_f64().into();

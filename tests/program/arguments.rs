@@ -25,6 +25,20 @@ fn help_teaches() {
             &["inspect", "--help"],
             &["Exit codes:", "Examples:", "xxd", "pcapng", "--json"],
         ),
+        (
+            &["tap", "--help"],
+            &[
+                "Exit codes",
+                "Examples:",
+                "from=client",
+                "--record",
+                "--inject",
+            ],
+        ),
+        (
+            &["replay", "--help"],
+            &["Exit codes", "Examples:", "--speed", "--patience"],
+        ),
     ] {
         let output = run(arguments, b"");
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");

@@ -7,6 +7,8 @@ mod auth;
 mod connect;
 mod demo;
 mod inspect;
+mod manual;
 mod serve;
 mod support;
+mod tap;
 mod tls;

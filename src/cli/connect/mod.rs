@@ -303,7 +303,7 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
 }
 
 /// As [`Url`] reads it, with what people leave out in mind.
-fn parse_url(text: &str) -> Result<Url, String> {
+pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
     text.parse()
         .map_err(|error| match (error, text.split_once("://")) {
             (UrlError::Scheme, None) => format!("{error}: did you mean ws://{text}?"),

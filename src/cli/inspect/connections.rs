@@ -201,7 +201,7 @@ impl<'a> Connections<'a> {
             match what {
                 What::Item(item) => {
                     show.item(place, &item)?;
-                    agreed(&item, flow.conversation(), place, show)?;
+                    show.agreed(place, &item, flow.conversation())?;
                 }
                 What::End => show.remark(place, "the connection ended", json!({"event": "end"}))?,
             }
@@ -367,7 +367,17 @@ impl<'a> Connections<'a> {
         self.tallies.entry(connection).or_default();
         let items = match &entry.event {
             Event::Data { from, bytes } => conversation.push(*from, bytes),
-            Event::End { from } => conversation.finish(*from),
+            Event::End { from } => {
+                let items = conversation.finish(*from);
+                let conversation = &conversations[&connection];
+                self.items(items, conversation, connection, place, show)?;
+                if !self.is_list {
+                    let end = json::role(*from);
+                    let text = format!("the {end} sends no more");
+                    show.remark(place, &text, json!({"event": "end", "from": end}))?;
+                }
+                return Ok(());
+            }
             Event::Open { .. } | Event::Note { .. } if self.is_list => return Ok(()),
             Event::Open { client, target } => {
                 let text = format!("{client} > {target}");
@@ -396,35 +406,11 @@ impl<'a> Connections<'a> {
             self.tallies.entry(connection).or_default().add(&item);
             if !self.is_list {
                 show.item(place, &item)?;
-                agreed(&item, conversation, place, show)?;
+                show.agreed(place, &item, conversation)?;
             }
         }
         Ok(())
     }
-}
-
-/// Behind the response that agrees: what was agreed to.
-pub(crate) fn agreed(
-    item: &Item,
-    conversation: &Conversation,
-    place: Place,
-    show: &mut Show<impl Write>,
-) -> std::io::Result<()> {
-    let Item::Head(head) = item else {
-        return Ok(());
-    };
-    let (Some(101), Some(agreement)) = (head.status(), conversation.agreement()) else {
-        return Ok(());
-    };
-    let subprotocol = agreement.subprotocol.as_deref().unwrap_or("none");
-    let extensions = match agreement.extensions.as_slice() {
-        [] => "none".to_owned(),
-        extensions => extensions.join(", "),
-    };
-    let text = format!("open: subprotocol {subprotocol}, extensions {extensions}");
-    let mut value = json::agreement(agreement);
-    value["event"] = "open".into();
-    show.remark(place, &text, value)
 }
 
 /// What is held back of a connection of which nobody knows what it is.

@@ -196,11 +196,11 @@ fn inspect(args: &Args) -> Result<u8, Stop> {
             connections.recording(reader, &mut show)?;
         }
     }
+    let tally = show.tally();
     if !args.list {
-        show.summary()?;
+        show.summary(&tally)?;
     }
     show.flush()?;
-    let tally = show.tally();
     Ok(match (tally.heads + tally.frames, tally.is_legal()) {
         _ if args.list => 0,
         (0, _) => 4,
