@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::terminal::{neutralise, neutralise_json};
 
@@ -18,15 +21,17 @@ pub(crate) enum Format {
 }
 
 /// Sets the subscriber up, for the whole program and once.
+///
+/// It takes no spans: each event of ours names its connection, and would name it twice.
 pub(crate) fn start(level: LevelFilter, format: Format) {
-    let lines = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(Lines(format))
-        .with_ansi(false);
-    match format {
-        Format::Text => lines.init(),
-        Format::Json => lines.json().flatten_event(true).init(),
-    }
+    let events = filter_fn(move |metadata| !metadata.is_span() && *metadata.level() <= level)
+        .with_max_level_hint(level);
+    let lines = fmt::layer().with_writer(Lines(format)).with_ansi(false);
+    let lines = match format {
+        Format::Text => lines.with_filter(events).boxed(),
+        Format::Json => lines.json().flatten_event(true).with_filter(events).boxed(),
+    };
+    tracing_subscriber::registry().with(lines).init();
 }
 
 /// What `steps` louder (`-v`) or quieter (`-q`) than `level` is.

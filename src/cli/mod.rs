@@ -8,6 +8,7 @@ pub(crate) mod diagnose;
 pub(crate) mod inspect;
 mod log;
 pub(crate) mod manual;
+mod metrics;
 mod recording;
 pub(crate) mod replay;
 pub(crate) mod serve;

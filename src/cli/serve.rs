@@ -9,20 +9,22 @@ use std::sync::Arc;
 use clap::ArgAction;
 use openline::net::auth::Guard;
 use openline::net::{Asking, Decision, Handler, LoopConfig, Message, Peer, Threads};
-use openline::proto::{Acceptance, Config, Refusal, Request, SendError};
+use openline::proto::{Acceptance, Config, Page, Refusal, Request, SendError};
 use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
 use crate::cli::address::Address;
 use crate::cli::auth::{Admission, AuthError};
 use crate::cli::log::{self, Format};
+use crate::cli::metrics::{self, Place};
 use crate::cli::signal;
 use crate::cli::terminal::neutralise;
 use crate::cli::tls;
 use crate::cli::values::{Time, parse_size};
 
 const AFTER_HELP: &str = "\
-Prints 'listening on ws://HOST:PORT/', or wss://, on standard output when clients can connect; everything \
+Prints 'listening on ws://HOST:PORT/', or wss://, on standard output when clients can connect, \
+and then 'metrics on http://HOST:PORT/metrics' if they have an address of their own; everything \
 else goes to the log on standard error: each handshake with its outcome, each end with who ended \
 it and why.
 
@@ -38,6 +40,7 @@ Examples:
   openline serve --origin https://example.com --origin http://localhost:3000
   openline serve --origin 'https://*.example.com' --auth jwt:jwks.json --auth-from subprotocol
   echo \"alice $(openssl rand -hex 16)\" > tokens; openline serve --auth bearer:tokens
+  openline serve --metrics=127.0.0.1:9100
   openline serve --subprotocol chat.v2 --subprotocol chat.v1 --log-format json 2> log";
 
 /// Run a WebSocket server that echoes text and binary messages
@@ -103,6 +106,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", value_parser = parse_threads, help_heading = "Limits")]
     threads: Option<usize>,
 
+    /// Count what passes, for Prometheus: on a page of this server, /metrics or another PATH, which
+    /// whoever can connect may read; or on /metrics of another ADDR, such as 127.0.0.1:9100
+    #[arg(
+        long,
+        value_name = "PATH|ADDR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "/metrics",
+        help_heading = "Log"
+    )]
+    metrics: Option<Place>,
+
     /// Log more: -v for debugging, -vv for everything
     #[arg(short, long, action = ArgAction::Count, help_heading = "Log")]
     verbose: u8,
@@ -159,12 +174,25 @@ fn serve(args: Args) -> Result<(), ServeError> {
     let threads = args.threads.unwrap_or_else(Threads::cores);
     let mut server = Threads::new(threads, config).map_err(ServeError::Loop)?;
     let remote = server.remote();
+    let metrics = remote.metrics();
     // Before anyone can know that there is someone to send a signal to.
     signal::on_first(move || {
         // A loop that is gone needs no end.
         let _ = remote.shutdown();
     })
     .map_err(ServeError::Loop)?;
+    let (page, pages) = match &args.metrics {
+        None => (None, None),
+        Some(Place::Path(path)) => (Some(metrics::Page::new(path, metrics)), None),
+        Some(Place::Address(address)) => {
+            let pages = metrics::Server::start(address, metrics);
+            let pages = pages.map_err(|error| ServeError::Listen {
+                address: address.clone(),
+                error,
+            })?;
+            (None, Some(pages))
+        }
+    };
     let tls = args
         .tls
         .server(args.address.host())
@@ -190,9 +218,13 @@ fn serve(args: Args) -> Result<(), ServeError> {
     }
     let mut stdout = io::stdout();
     let _ = writeln!(stdout, "listening on {scheme}://{address}/").and_then(|()| stdout.flush());
+    if let Some(pages) = &pages {
+        let _ = writeln!(stdout, "metrics on {pages}").and_then(|()| stdout.flush());
+    }
     let echo = |_| Echo {
         subprotocols: args.subprotocol.clone(),
         guard: guard.clone(),
+        metrics: page.clone(),
     };
     server.run(echo).map_err(ServeError::Loop)
 }
@@ -249,6 +281,7 @@ impl Error for ServeError {}
 struct Echo {
     subprotocols: Vec<String>,
     guard: Guard,
+    metrics: Option<metrics::Page>,
 }
 
 impl Handler for Echo {
@@ -259,13 +292,17 @@ impl Handler for Echo {
         request: &Request<'_>,
         asking: &Asking<'_>,
     ) -> Result<Decision<()>, Refusal> {
-        self.guard.admit(request, asking.address())?;
+        self.guard.admit(request, asking)?;
         let is_offered = |name: &&String| request.subprotocols().any(|offer| offer == *name);
         let acceptance = Acceptance {
             subprotocol: self.subprotocols.iter().find(is_offered).cloned(),
             ..Acceptance::default()
         };
         Ok(Decision::Accept(acceptance, ()))
+    }
+
+    fn page(&mut self, request: &Request<'_>, _: &Asking<'_>) -> Option<Page> {
+        self.metrics.as_ref()?.answer(request)
     }
 
     fn message(

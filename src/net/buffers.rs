@@ -37,6 +37,13 @@ pub(super) struct Held {
     send: SendBuffer,
 }
 
+impl Held {
+    /// The bytes that wait to be sent.
+    pub(super) fn queued(&self) -> usize {
+        self.send.len()
+    }
+}
+
 impl Buffers {
     /// Lays what a connection kept into the working pair.
     #[inline]

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::net::peer::ConnectionId;
 use crate::net::remote::{Content, Letter, Remote};
+use crate::net::trace::Note;
 use crate::proto::{Acceptance, Refusal, Status};
 
 /// The answer to a request that is not refused.
@@ -33,6 +34,7 @@ pub struct Asking<'a> {
     pub(super) id: ConnectionId,
     pub(super) address: SocketAddr,
     pub(super) remote: &'a Remote,
+    pub(super) note: Note,
 }
 
 impl Asking<'_> {
@@ -46,6 +48,18 @@ impl Asking<'_> {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Says who the client is: the log names it with the connection, from the handshake to the
+    /// end. A [`Guard`](crate::net::auth::Guard) does.
+    pub fn identify(&self, subject: &str) {
+        self.note.identify(subject);
+    }
+
+    /// Says why the request is refused, for the log alone: nothing of it is sent. It must not
+    /// repeat what could be a secret.
+    pub fn explain(&self, reason: &dyn fmt::Display) {
+        self.note.explain(reason);
     }
 
     /// Puts the decision off: the ticket makes it, in any thread, and `Later` is what the handler

@@ -305,6 +305,7 @@ impl<H: Handler> EventLoop<H> {
         }
         self.deliver_publications();
         self.handle_deadlines();
+        self.hub.counters.topics(self.hub.topics.census());
         Ok(())
     }
 
@@ -365,6 +366,7 @@ impl<H: Handler> EventLoop<H> {
                 Accept::Failed(error) => Err(error),
             };
             if let Err(error) = accepted {
+                self.hub.counters.accept_failures.add(1);
                 let listener = &mut self.listeners[index];
                 let pause = self.config.accept_pause;
                 warn!(
@@ -379,6 +381,7 @@ impl<H: Handler> EventLoop<H> {
     }
 
     fn admit(&mut self, transport: Transport, address: SocketAddr) -> io::Result<()> {
+        self.hub.counters.accepts.add(1);
         let place = self.next_place()?;
         let now = self.hub.now;
         let admitted = self.census.enter(address.ip(), &self.config);
@@ -414,6 +417,7 @@ impl<H: Handler> EventLoop<H> {
 
     fn insert(&mut self, mut session: Session<H>) -> io::Result<()> {
         session.register(self.poll.registry())?;
+        session.trace(&self.hub);
         let index = session.place().index;
         if let Some(deadline) = session.deadline(&self.config) {
             self.timers.arm(index, deadline);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::net::metrics::{Counters, Mark};
 use crate::net::peer::{ConnectionId, Link};
 use crate::net::remote::Remote;
 use crate::net::topics::{SubscribeError, Topics};
@@ -15,6 +16,10 @@ pub(super) struct Hub {
     pub(super) number: u16,
     /// Reaches the group.
     pub(super) remote: Remote,
+    /// What the loop counts.
+    pub(super) counters: Arc<Counters>,
+    /// What it had counted when the present connection's turn began, if that is told.
+    pub(super) mark: Mark,
     /// When the present turn began.
     pub(super) now: Instant,
     pub(super) topics: Topics,
@@ -30,7 +35,9 @@ impl Hub {
     pub(super) fn new(number: u16, remote: Remote, now: Instant, subscriptions_max: usize) -> Self {
         Self {
             number,
+            counters: Arc::clone(&remote.mailbox(number).counters),
             remote,
+            mark: Mark::default(),
             now,
             topics: Topics::default(),
             subscriptions_max,
@@ -55,6 +62,11 @@ impl Hub {
         if self.remote.is_group() {
             self.abroad.push((topic.into(), message.clone()));
         }
+    }
+
+    /// What the present connection's turn has added to the counts.
+    pub(super) fn passed(&self) -> Mark {
+        self.counters.mark() - self.mark
     }
 
     /// The name of the connection at a place in this loop's table.

@@ -69,6 +69,7 @@ mod handle;
 mod handler;
 mod hub;
 mod listener;
+pub mod metrics;
 mod peer;
 mod proxy;
 mod quota;
@@ -80,6 +81,7 @@ mod timers;
 #[cfg(feature = "tls")]
 mod tls;
 mod topics;
+mod trace;
 mod transport;
 
 pub use backoff::Backoff;

@@ -11,8 +11,9 @@ use crate::net::hub::{Hub, Place};
 use crate::net::quota::Meter;
 use crate::net::remote::Remote;
 use crate::net::topics::{SubscribeError, Subscriptions};
+use crate::net::trace::Trace;
 use crate::proto::{
-    Close, CloseCode, Connection, Data, Fragments, Prepared, Role, SendBuffer, SendError,
+    Close, CloseCode, Connection, Data, Fragments, Kind, Prepared, Role, SendBuffer, SendError,
 };
 
 /// Names one connection of a loop, or of a [group](crate::net::Threads) of them, for as long as
@@ -59,6 +60,8 @@ pub(super) struct Extras {
     pub(super) life: Option<Life>,
     /// Where there are rates to keep to.
     pub(super) meter: Meter,
+    /// For the log.
+    pub(super) trace: Trace,
     /// How many publications were dropped.
     pub(super) dropped: u64,
     /// Of a client that is to connect again: how, and since when it is connected.
@@ -184,7 +187,13 @@ impl Peer<'_> {
         match message {
             Message::Text(text) => self.send_text(text),
             Message::Binary(data) => self.send_binary(data),
-            Message::Chunk(chunk) => self.connection.send_chunk(chunk, self.send),
+            Message::Chunk(chunk) => {
+                let sent = self.connection.send_chunk(chunk, self.send);
+                match chunk.last {
+                    true => self.hub.counters.count_sent(chunk.kind, sent),
+                    false => sent,
+                }
+            }
         }
     }
 
@@ -195,7 +204,8 @@ impl Peer<'_> {
     /// As [`send`](Self::send).
     #[inline]
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        self.connection.send_text(text, self.send)
+        let sent = self.connection.send_text(text, self.send);
+        self.hub.counters.count_sent(Kind::Text, sent)
     }
 
     /// Queues a binary message.
@@ -205,7 +215,8 @@ impl Peer<'_> {
     /// As [`send`](Self::send).
     #[inline]
     pub fn send_binary(&mut self, data: &[u8]) -> Result<(), SendError> {
-        self.connection.send_binary(data, self.send)
+        let sent = self.connection.send_binary(data, self.send);
+        self.hub.counters.count_sent(Kind::Binary, sent)
     }
 
     /// Queues a message that was encoded once for many.
@@ -214,7 +225,8 @@ impl Peer<'_> {
     ///
     /// As [`send`](Self::send).
     pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
-        self.connection.send_prepared(prepared, self.send)
+        let sent = self.connection.send_prepared(prepared, self.send);
+        self.hub.counters.count_sent(prepared.kind(), sent)
     }
 
     /// Begins a text message in fragments, or goes on with the unfinished one.
@@ -230,7 +242,9 @@ impl Peer<'_> {
                 .resume_text(self.send)
                 .ok_or(SendError::Closed);
         }
-        self.connection.text_fragments(self.send)
+        let begun = self.connection.text_fragments(self.send)?;
+        self.hub.counters.sent(Kind::Text);
+        Ok(begun)
     }
 
     /// Begins a binary message in fragments, or goes on with the unfinished one.
@@ -245,7 +259,9 @@ impl Peer<'_> {
                 .resume_binary(self.send)
                 .ok_or(SendError::Closed);
         }
-        self.connection.binary_fragments(self.send)
+        let begun = self.connection.binary_fragments(self.send)?;
+        self.hub.counters.sent(Kind::Binary);
+        Ok(begun)
     }
 
     /// Queues a Ping; the Pong comes to [`Handler::pong`](crate::net::Handler::pong).

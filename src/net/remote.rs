@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mio::{Registry, Token, Waker};
 
 use crate::net::connect::Found;
+use crate::net::metrics::{Counters, Metrics};
 use crate::net::peer::ConnectionId;
 use crate::net::topics::SubscribeError;
 use crate::proto::{CloseCode, Prepared, SendError};
@@ -167,6 +168,18 @@ impl Remote {
         self.group.len() > 1
     }
 
+    /// What the loops count.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics::new(self.clone())
+    }
+
+    /// What each loop counts, and the letters that wait for it.
+    pub(super) fn counted(&self) -> impl Iterator<Item = (&Counters, usize)> {
+        let mailboxes = self.group.iter();
+        mailboxes.map(|mailbox| (&*mailbox.counters, mailbox.lock().items.len()))
+    }
+
     /// Those whose mailboxes these are.
     pub(super) fn new(group: Vec<Mailbox>) -> Self {
         Self {
@@ -287,6 +300,7 @@ pub(super) struct Mailbox {
     post: Mutex<Post>,
     items_max: usize,
     waker: Waker,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl Mailbox {
@@ -295,6 +309,7 @@ impl Mailbox {
             post: Mutex::default(),
             items_max,
             waker: Waker::new(registry, token)?,
+            counters: Arc::default(),
         })
     }
 

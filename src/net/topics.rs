@@ -205,6 +205,12 @@ impl Topics {
         }
     }
 
+    /// How many topics and subscriptions there are, and how many publications there have been to
+    /// subscribers here.
+    pub(super) fn census(&self) -> (usize, usize, u64) {
+        (self.topics.len(), self.entries.len(), self.published)
+    }
+
     /// Whether something was published that has not been delivered.
     pub(super) fn is_quiet(&self) -> bool {
         self.publications.is_empty()

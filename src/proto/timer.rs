@@ -95,6 +95,11 @@ impl Timers {
         }
     }
 
+    /// Takes when our last Ping went out, if a byte has come since.
+    pub(crate) fn take_answered(&mut self) -> Option<Instant> {
+        self.pinged.take_if(|pinged| *pinged <= self.received)
+    }
+
     /// When our last Ping went out, if no byte has come since.
     fn unanswered(&self) -> Option<Instant> {
         self.pinged.filter(|pinged| *pinged > self.received)

@@ -8,6 +8,7 @@ mod connect;
 mod demo;
 mod inspect;
 mod manual;
+mod metrics;
 mod serve;
 mod support;
 mod tap;

@@ -62,6 +62,7 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) url: String,
     pub(crate) address: SocketAddr,
+    lines: mpsc::Receiver<String>,
     log: thread::JoinHandle<String>,
 }
 
@@ -86,9 +87,10 @@ impl Server {
         let stdout = child.stdout.take().unwrap();
         let (send, recv) = mpsc::channel();
         thread::spawn(move || {
-            let mut line = String::new();
-            BufReader::new(stdout).read_line(&mut line).unwrap();
-            send.send(line)
+            let lines = BufReader::new(stdout).lines();
+            lines
+                .map_while(Result::ok)
+                .try_for_each(|line| send.send(line))
         });
         let line = recv.recv_timeout(DEADLINE).unwrap();
         let url = line.split_whitespace().find(|word| word.contains("://"));
@@ -98,6 +100,7 @@ impl Server {
             child,
             url: url.to_owned(),
             address: address.parse().unwrap(),
+            lines: recv,
             log,
         }
     }
@@ -110,6 +113,11 @@ impl Server {
     pub(crate) fn self_signed(&self) -> String {
         let name = format!("openline-{}.pem", self.child.id());
         std::env::temp_dir().join(name).display().to_string()
+    }
+
+    /// The next line of its output, behind the first.
+    pub(crate) fn line(&self) -> String {
+        self.lines.recv_timeout(DEADLINE).unwrap()
     }
 
     /// Ends it by a signal; its exit code and its log.

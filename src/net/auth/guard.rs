@@ -5,10 +5,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use tracing::{debug, info};
-
 use crate::net::auth::denial::Denial;
 use crate::net::auth::identity::Identity;
+use crate::net::decision::Asking;
 use crate::proto::Request;
 
 /// One question about a request: an authentication, or a condition.
@@ -95,7 +94,8 @@ impl Guard {
         self
     }
 
-    /// Asks the checks. Who passes is whom the last of them that named someone named.
+    /// Asks the checks. Who passes is whom the last of them that named someone named. The log
+    /// learns who it is, or why not.
     ///
     /// # Errors
     ///
@@ -103,24 +103,26 @@ impl Guard {
     pub fn admit(
         &mut self,
         request: &Request<'_>,
-        address: SocketAddr,
+        asking: &Asking<'_>,
     ) -> Result<Identity, Denial> {
-        let mut identity = Identity::default();
-        for check in &mut self.checks {
-            match check.check(request, address) {
-                Ok(Some(known)) => identity = known,
-                Ok(None) => {}
-                Err(denial) => {
-                    info!(target: "openline", peer = %address, why = %denial, "not let in");
-                    return Err(denial);
+        let admitted = self.ask(request, asking.address());
+        match &admitted {
+            Ok(identity) => {
+                if let Some(subject) = identity.subject() {
+                    asking.identify(subject);
                 }
             }
+            Err(denial) => asking.explain(denial),
         }
-        match identity.subject() {
-            Some(subject) => {
-                info!(target: "openline", peer = %address, subject = ?subject, "let in");
+        admitted
+    }
+
+    fn ask(&mut self, request: &Request<'_>, address: SocketAddr) -> Result<Identity, Denial> {
+        let mut identity = Identity::default();
+        for check in &mut self.checks {
+            if let Some(known) = check.check(request, address)? {
+                identity = known;
             }
-            None => debug!(target: "openline", peer = %address, "let in"),
         }
         Ok(identity)
     }
@@ -159,7 +161,7 @@ mod tests {
             .and(answers(Ok(Some("a certificate"))))
             .and(answers(Ok(Some("alice"))))
             .and(answers(Ok(None)));
-        let identity = with("/", "", |request| guard.admit(request, ADDRESS));
+        let identity = with("/", "", |request| guard.ask(request, ADDRESS));
         assert_eq!(identity.unwrap().subject(), Some("alice"));
     }
 
@@ -173,7 +175,7 @@ mod tests {
                 Ok(None)
             },
         );
-        let denial = with("/", "", |request| guard.admit(request, ADDRESS));
+        let denial = with("/", "", |request| guard.ask(request, ADDRESS));
         assert_eq!(denial, Err(Denial::OriginMissing));
         assert_eq!(asked.load(Ordering::Relaxed), 0);
     }

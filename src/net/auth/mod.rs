@@ -21,7 +21,7 @@
 //!         request: &Request<'_>,
 //!         asking: &Asking<'_>,
 //!     ) -> Result<Decision<Identity>, Refusal> {
-//!         let identity = self.guard.admit(request, asking.address())?;
+//!         let identity = self.guard.admit(request, asking)?;
 //!         Ok(Decision::Accept(Acceptance::default(), identity))
 //!     }
 //!

@@ -14,13 +14,14 @@ use std::time::Instant;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
-use tracing::{debug, info};
+use tracing::{Level, debug, enabled, info};
 
 use crate::net::config::LoopConfig;
 use crate::net::connect::Plan;
 use crate::net::end::{End, EndWhy};
 use crate::net::handler::Handler;
 use crate::net::session::{Context, Flow, Revival, Session, State};
+use crate::net::trace::Trace;
 use crate::proto::{CloseCode, ClosedWhy, Role};
 
 /// What is left of a session.
@@ -113,10 +114,14 @@ impl<H: Handler> Session<H> {
             why,
         };
         cx.hub.topics.leave(&mut self.link.subscriptions);
-        if let Some(life) = extras.and_then(|extras| extras.life) {
+        cx.hub.counters.ended(&end, opened);
+        let (life, mut trace) =
+            extras.map_or_else(Default::default, |extras| (extras.life, extras.trace));
+        if let Some(life) = life {
             life.end();
         }
-        tell(&end, opened);
+        trace.add(cx.hub.passed());
+        tell(&end, opened, &trace);
         let data = match (data, plan) {
             (Some(data), Some((plan, since))) => match revive(plan, since, data, &end, cx) {
                 Some(data) => Some(data),
@@ -207,22 +212,33 @@ fn revive<H: Handler>(
 }
 
 /// Says in the log how a connection ended, or that there never was one.
-fn tell(end: &End, opened: bool) {
+fn tell(end: &End, opened: bool, trace: &Trace) {
     // Health checks come by the second.
     if let EndWhy::Page { status } = end.why {
         let (id, peer) = (end.id, end.address);
         debug!(target: "openline", connection = %id, %peer, status, "page sent");
         return;
     }
+    if !enabled!(target: "openline", Level::INFO) {
+        return;
+    }
+    let passed = trace.passed();
     info!(
         target: "openline",
         connection = %end.id,
         peer = %end.address,
         role = ?end.role,
+        subject = trace.note.subject(),
+        lasted = trace.lasted(end.at).map(tracing::field::display),
+        messages_received = passed.map(|passed| passed.messages_received),
+        messages_sent = passed.map(|passed| passed.messages_sent),
+        bytes_received = passed.map(|passed| passed.bytes_received),
+        bytes_sent = passed.map(|passed| passed.bytes_sent),
         verdict = end.why.label(),
         by = end.by().map(tracing::field::debug),
         code = end.code().map(CloseCode::number),
         dropped = (end.dropped > 0).then_some(end.dropped),
+        refused = trace.note.reason().map(tracing::field::display),
         why = %end.why,
         "{}",
         match opened {

@@ -35,7 +35,7 @@ use crate::net::remote::{Content, OwnedMessage, Undelivered};
 use crate::net::topics::Subscriptions;
 use crate::net::transport::{Received, Transport};
 use crate::proto::{
-    Close, CloseCode, Connection, Event, HandshakeError, Prepared, Refusal, Role, SendError,
+    Close, CloseCode, Connection, Event, HandshakeError, Kind, Prepared, Refusal, Role, SendError,
     ServerHandshake, Status,
 };
 
@@ -226,6 +226,11 @@ impl<H: Handler> Session<H> {
             .register(registry, Token(self.link.place.index as usize))
     }
 
+    /// Begins what the log says of it.
+    pub(super) fn trace(&mut self, hub: &Hub) {
+        self.link.trace_handshake(self.id(hub), self.role);
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     #[inline]
     pub(super) fn deadline(&self, config: &LoopConfig) -> Option<Instant> {
@@ -325,14 +330,14 @@ impl<H: Handler> Session<H> {
             return;
         };
         match connection.send_prepared(message, &mut cx.buffers.send) {
-            Ok(()) | Err(SendError::Closed) => {}
-            Err(SendError::QueueFull { queued }) if !self.close_slow_reader(queued, cx) => {
-                self.link.extras().dropped += 1;
-            }
-            Err(SendError::QueueFull { .. }) => {}
-            // A message in fragments is under way.
-            Err(_) => self.link.extras().dropped += 1,
+            Ok(()) => return cx.hub.counters.sent(message.kind()),
+            Err(SendError::Closed) => return,
+            Err(SendError::QueueFull { queued }) if self.close_slow_reader(queued, cx) => return,
+            // It reads too slowly, or a message in fragments is under way.
+            Err(_) => {}
         }
+        self.link.extras().dropped += 1;
+        cx.hub.counters.drops.add(1);
     }
 
     /// The peer reads too slowly: closes the connection, if that is the policy.
@@ -432,6 +437,8 @@ impl<H: Handler> Session<H> {
 
     /// Nobody waits for it any more: the end, unless it was told already.
     pub(super) fn abandon(&mut self, why: EndWhy, cx: &mut Context<'_, H>) {
+        cx.hub.counters.queue(self.queued(), 0);
+        cx.hub.mark = cx.hub.counters.mark();
         self.finish(why, cx);
     }
 
@@ -443,6 +450,11 @@ impl<H: Handler> Session<H> {
         cx: &mut Context<'_, H>,
         first: impl FnOnce(&mut Self, &mut Context<'_, H>) -> bool,
     ) -> Flow {
+        let queued = self.queued();
+        let _entered = self.link.extras.as_ref().and_then(|extras| {
+            cx.hub.mark = cx.hub.counters.mark();
+            extras.trace.enter()
+        });
         cx.buffers.lend(&mut self.held);
         let changed = first(self, cx);
         let flow = self
@@ -452,7 +464,17 @@ impl<H: Handler> Session<H> {
             cx.buffers.discard();
         }
         cx.buffers.settle(&mut self.held);
+        cx.hub.counters.queue(queued, self.queued());
+        if let Some(extras) = &mut self.link.extras {
+            extras.trace.add(cx.hub.passed());
+        }
         flow
+    }
+
+    /// The bytes that wait to be written, between turns.
+    #[inline]
+    fn queued(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.queued())
     }
 
     /// Reads, has the protocol work, and writes, until the socket has nothing more to give or to
@@ -533,6 +555,7 @@ impl<H: Handler> Session<H> {
             }
             Some(Received::Bytes { n, drained }) => {
                 recv.commit(n);
+                cx.hub.counters.read(n);
                 if n > 0 {
                     let id = cx.hub.name(self.link.place);
                     let read = &recv.unparsed()[recv.unparsed_len() - n..];
@@ -560,6 +583,7 @@ impl<H: Handler> Session<H> {
         }
         let size = pending.len();
         let sent = self.transport.send(pending, scratch)?.unwrap_or(0);
+        cx.hub.counters.wrote(sent);
         if sent > 0 {
             let id = cx.hub.name(self.link.place);
             cx.handler.wire(id, self.role, &pending[..sent]);
@@ -644,14 +668,32 @@ impl<H: Handler> Session<H> {
                 send,
             };
             let message = match event {
-                Event::Text(text) => Message::Text(text),
-                Event::Binary(bytes) => Message::Binary(bytes),
-                Event::Chunk(chunk) => Message::Chunk(chunk),
+                Event::Text(text) => {
+                    peer.hub.counters.received(Kind::Text);
+                    Message::Text(text)
+                }
+                Event::Binary(bytes) => {
+                    peer.hub.counters.received(Kind::Binary);
+                    Message::Binary(bytes)
+                }
+                Event::Chunk(chunk) => {
+                    if chunk.last {
+                        peer.hub.counters.received(chunk.kind);
+                    }
+                    Message::Chunk(chunk)
+                }
                 Event::Ping(payload) => {
                     cx.handler.ping(data, &mut peer, payload);
                     continue;
                 }
                 Event::Pong(payload) => {
+                    // Only those of the timer have no payload.
+                    if payload.is_empty()
+                        && let Some(pinged) = peer.connection.take_answered_ping()
+                    {
+                        let took = peer.hub.now.saturating_duration_since(pinged);
+                        peer.hub.counters.answered(took);
+                    }
                     cx.handler.pong(data, &mut peer, payload);
                     continue;
                 }
@@ -708,10 +750,17 @@ impl<H: Handler> Session<H> {
             }
             _ => return Err(Undelivered::NotOpen),
         };
+        let counters = &cx.hub.counters;
         match message {
-            OwnedMessage::Text(text) => connection.send_text(text, send),
-            OwnedMessage::Binary(data) => connection.send_binary(data, send),
-            OwnedMessage::Prepared(prepared) => connection.send_prepared(prepared, send),
+            OwnedMessage::Text(text) => {
+                counters.count_sent(Kind::Text, connection.send_text(text, send))
+            }
+            OwnedMessage::Binary(data) => {
+                counters.count_sent(Kind::Binary, connection.send_binary(data, send))
+            }
+            OwnedMessage::Prepared(prepared) => {
+                counters.count_sent(prepared.kind(), connection.send_prepared(prepared, send))
+            }
             OwnedMessage::Ping(payload) => connection.send_ping(payload, send),
             OwnedMessage::Subscribe(_) | OwnedMessage::Unsubscribe(_) => {
                 return self.subscribe(message, cx.hub);

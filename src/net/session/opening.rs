@@ -1,6 +1,7 @@
 //! A session until its connection is open: connecting, asking, answering.
 
 use std::mem;
+use std::time::{Duration, Instant};
 
 use mio::Token;
 use tracing::{Level, debug, enabled, error, info};
@@ -12,6 +13,7 @@ use crate::net::handler::Handler;
 use crate::net::hub::Hub;
 use crate::net::peer::Peer;
 use crate::net::session::{Context, Session, State, Step};
+use crate::net::trace::Note;
 use crate::net::transport::Transport;
 use crate::proto::{
     Answer, ClientHandshake, Connection, HandshakeError, Incoming, PageRequest, Refusal, Role,
@@ -123,6 +125,7 @@ impl<H: Handler> Session<H> {
             data,
             plan,
         } = &mut **requested;
+        let deadline = handshake.poll_timeout();
         let recv = &mut cx.buffers.recv;
         let polled = match handshake.poll(recv) {
             Ok(None) if self.eof => handshake.handle_eof(recv),
@@ -146,7 +149,8 @@ impl<H: Handler> Session<H> {
                     if plan.options.reconnect.is_some() {
                         self.link.extras().plan = Some((plan, since));
                     }
-                    self.open(connection, data, cx);
+                    let took = elapsed(deadline, cx);
+                    self.open(connection, data, took, cx);
                 }
             }
             Ok(Some(Answer::Refused(refused))) => {
@@ -183,7 +187,9 @@ impl<H: Handler> Session<H> {
     fn decide(&mut self, upgrade: Upgrade, cx: &mut Context<'_, H>) {
         let asking = self.asking(cx.hub);
         let request = upgrade.request(&cx.buffers.recv);
-        let decided = match cx.handler.request(&request, &asking) {
+        let answer = cx.handler.request(&request, &asking);
+        self.link.note(asking.note);
+        let decided = match answer {
             Ok(Decision::Accept(acceptance, data)) => Ok((acceptance, data)),
             Ok(Decision::Later(later)) => {
                 debug!(target: "openline", connection = %self.id(cx.hub), "the decision is awaited");
@@ -225,16 +231,19 @@ impl<H: Handler> Session<H> {
                 return self.finish(EndWhy::Refused { status }, cx);
             }
         };
+        let deadline = upgrade.poll_timeout();
         match upgrade.accept(cx.hub.now, recv, &acceptance, send) {
             Ok(connection) => {
                 info!(
                     target: "openline",
                     connection = %self.id(cx.hub), peer = %self.link.address, role = ?Role::Server,
                     path = path.as_deref(),
+                    subject = self.link.subject(),
                     subprotocol = acceptance.subprotocol.as_deref().map(tracing::field::debug),
                     "handshake accepted"
                 );
-                self.open(connection, data, cx);
+                let took = elapsed(deadline, cx);
+                self.open(connection, data, took, cx);
             }
             Err(error) => {
                 error!(target: "openline", connection = %self.id(cx.hub), %error, "the acceptance is void");
@@ -267,6 +276,7 @@ impl<H: Handler> Session<H> {
             id: self.id(hub),
             address: self.link.address,
             remote: &hub.remote,
+            note: Note::default(),
         }
     }
 
@@ -274,8 +284,14 @@ impl<H: Handler> Session<H> {
         &mut self,
         mut connection: Connection,
         mut data: H::Connection,
+        took: Option<Duration>,
         cx: &mut Context<'_, H>,
     ) {
+        cx.hub.counters.opened(self.role, took);
+        let id = self.id(cx.hub);
+        let queued = cx.buffers.send.len();
+        self.link.trace_session(id, self.role, cx.hub.now, queued);
+        cx.hub.mark = cx.hub.counters.mark();
         if self.eof {
             connection.handle_eof();
         }
@@ -296,4 +312,10 @@ impl<H: Handler> Session<H> {
         }
         self.finish(EndWhy::Handshake(error), cx);
     }
+}
+
+/// How long a handshake took, by its deadline.
+fn elapsed<H: Handler>(deadline: Option<Instant>, cx: &Context<'_, H>) -> Option<Duration> {
+    let left = deadline?.saturating_duration_since(cx.hub.now);
+    cx.config.protocol.handshake_timeout.checked_sub(left)
 }

@@ -129,6 +129,13 @@ impl Connection {
         self.timers.received(now);
     }
 
+    /// When the last Ping of [`handle_timeout`](Self::handle_timeout) went out, once, if the peer
+    /// has shown life since: asked at a Pong, how long the round trip took.
+    #[must_use]
+    pub fn take_answered_ping(&mut self) -> Option<Instant> {
+        self.timers.take_answered()
+    }
+
     /// The peer's stream has ended: nothing more will be received.
     ///
     /// What was received before is still polled; then [`poll`](Self::poll) tells the end.

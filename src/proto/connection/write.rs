@@ -415,6 +415,12 @@ impl Prepared {
         Self::new(Kind::Binary, data)
     }
 
+    /// What the message is.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The frame: header and payload, unmasked.
     #[must_use]
     pub fn frame(&self) -> &[u8] {
