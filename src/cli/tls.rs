@@ -10,6 +10,7 @@ use std::time::Duration;
 use openline::net::{
     Authorities, ClientCertificates, ClientTls, Identity, ServerTls, TlsConfigError,
 };
+use openline::proto::Url;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -21,6 +22,10 @@ use crate::cli::signal;
 /// How often files are looked at for a change: soon enough after a renewal, which comes weeks
 /// before the old certificate ends.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What whoever has the server's certificate not verified is told.
+const UNVERIFIED: &str =
+    "warning: the server's certificate is not verified: anyone may be in between";
 
 /// The options of `openline serve`.
 #[derive(Debug, clap::Args)]
@@ -108,6 +113,23 @@ impl ClientArgs {
             .clone()
             .map_or(Authorities::Platform, Authorities::File);
         ClientTls::new(&authorities, identity.as_ref()).map(Some)
+    }
+
+    /// How to meet a server at this URL; `None`: without TLS.
+    pub(crate) fn connector(&self, url: &Url) -> Result<Option<ClientTls>, String> {
+        if !url.is_secure() {
+            return Ok(None);
+        }
+        if self.insecure {
+            // A terminal that is gone learns no more.
+            let _ = writeln!(io::stderr(), "{UNVERIFIED}");
+        }
+        let told = self.client().map_err(|error| error.to_string())?;
+        let tls = match told {
+            Some(tls) => tls,
+            None => ClientTls::platform().map_err(|error| error.to_string())?,
+        };
+        Ok(Some(tls))
     }
 
     /// Whether the server's certificate is not verified.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
+use openline::net::TlsError;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 
@@ -43,9 +44,8 @@ impl Wire {
     }
 
     /// The server's side of TLS.
-    #[expect(dead_code, reason = "the arguments come with TLS on both sides")]
     pub(crate) fn tls_server(socket: StdStream, config: Arc<ServerConfig>) -> io::Result<Self> {
-        let session = ServerConnection::new(config).map_err(io::Error::other)?;
+        let session = ServerConnection::new(config).map_err(failed)?;
         Ok(Self {
             tls: Some(Box::new(session.into())),
             ..Self::plain(socket)?
@@ -53,7 +53,6 @@ impl Wire {
     }
 
     /// The client's side of TLS, to the server of this name.
-    #[expect(dead_code, reason = "the arguments come with TLS on both sides")]
     pub(crate) fn tls_client(
         socket: StdStream,
         config: Arc<ClientConfig>,
@@ -64,7 +63,7 @@ impl Wire {
             .trim_end_matches(']')
             .to_owned();
         let name = ServerName::try_from(host).map_err(io::Error::other)?;
-        let session = ClientConnection::new(config, name).map_err(io::Error::other)?;
+        let session = ClientConnection::new(config, name).map_err(failed)?;
         Ok(Self {
             tls: Some(Box::new(session.into())),
             ..Self::plain(socket)?
@@ -96,7 +95,7 @@ impl Wire {
             let processed = tls.process_new_packets();
             // An answer, or an alert, is to go before anything else.
             let flushed = self.flush();
-            processed.map_err(io::Error::other)?;
+            processed.map_err(failed)?;
             flushed?;
         }
     }
@@ -174,6 +173,11 @@ pub(crate) fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<St
 
 fn connect_to(address: &SocketAddr, timeout: Duration) -> io::Result<StdStream> {
     StdStream::connect_timeout(address, timeout)
+}
+
+/// In the words that the library has for it.
+fn failed(error: rustls::Error) -> io::Error {
+    TlsError::from(error).into()
 }
 
 fn received(read: io::Result<usize>) -> io::Result<Received> {

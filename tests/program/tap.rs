@@ -378,6 +378,47 @@ fn a_client_that_says_little_and_goes_is_passed_on_as_it_is() {
 }
 
 #[test]
+fn tls_on_either_side() {
+    let server = Server::start(&["-q", "--tls-self-signed"]);
+    let ca = server.self_signed();
+    let tap = Tap::start(&server.url, &["--once", "--ca", &ca]);
+    assert!(tap.url.starts_with("ws://"));
+    assert_eq!(say(&tap.url, b"one\n"), "one\n");
+    let (code, shown) = tap.finish();
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("\"one\""), "{shown}");
+
+    let tap = Tap::start(&server.url, &["--once", "--ca", &ca, "--tls-self-signed"]);
+    let long = "x".repeat(1 << 20) + "\n";
+    let output = run(&["connect", &tap.url, "--insecure"], long.as_bytes());
+    assert!(output.stdout == long.as_bytes(), "{}", text(&output.stderr));
+    let (_, shown) = tap.finish();
+    assert!(shown.contains("text         1048576"), "{shown}");
+
+    // Who is not trusted is named as such.
+    let tap = Tap::start(&server.url, &["--once"]);
+    run(&["connect", &tap.url], b"");
+    let (_, shown) = tap.finish();
+    assert!(
+        shown.contains("the connection to the target failed: the peer's certificate"),
+        "{shown}"
+    );
+
+    let recording = Recording::new();
+    let tap = Tap::start(
+        &server.url,
+        &["--once", "--ca", &ca, "--record", recording.as_str()],
+    );
+    say(&tap.url, b"one\n");
+    tap.finish();
+    let output = run(
+        &["replay", recording.as_str(), &server.url, "--ca", &ca],
+        b"",
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+}
+
+#[test]
 fn what_is_no_rule_is_said() {
     let target = "ws://127.0.0.1:1/";
     for (arguments, words) in [

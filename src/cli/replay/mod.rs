@@ -21,6 +21,7 @@ use crate::cli::replay::player::{Played, Player};
 use crate::cli::replay::script::{Said, Script};
 use crate::cli::show::{Place, Show, count};
 use crate::cli::terminal::{Colour, neutralise};
+use crate::cli::tls::ClientArgs;
 use crate::cli::values::Time;
 use crate::cli::wire::{Wire, connect};
 
@@ -74,6 +75,9 @@ pub(crate) struct Args {
     /// Whether there are colours
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     color: Colour,
+
+    #[command(flatten)]
+    tls: ClientArgs,
 }
 
 /// How fast.
@@ -99,7 +103,11 @@ fn replay(args: &Args) -> Result<u8, String> {
     let target = &args.target;
     let unreachable = |error: io::Error| format!("cannot connect to {target}: {error}");
     let socket = connect(target.host(), target.port(), CONNECT_TIMEOUT).map_err(unreachable)?;
-    let wire = Wire::plain(socket).map_err(unreachable)?;
+    let wire = match args.tls.connector(target)? {
+        Some(tls) => Wire::tls_client(socket, tls.config(), target.host()),
+        None => Wire::plain(socket),
+    };
+    let wire = wire.map_err(unreachable)?;
     let mut entropy = SysRng;
     let keys = StdRng::try_from_rng(&mut entropy).map_err(|_| "there is no entropy for keys")?;
     let show = Show::new(io::stdout(), form(args.json, false, None, args.color));

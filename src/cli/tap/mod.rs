@@ -11,11 +11,12 @@ use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{self, ExitCode};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use clap::ArgAction;
+use openline::net::{ClientTls, ServerTls};
 use openline::proto::Url;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
@@ -30,6 +31,7 @@ use crate::cli::tap::relay::{Relay, Rules};
 use crate::cli::tap::rule::{Counted, Rule};
 use crate::cli::tap::screen::Screen;
 use crate::cli::terminal::{Colour, neutralise};
+use crate::cli::tls::{ClientArgs, ServerArgs};
 use crate::cli::values::{Time, parse_size};
 use crate::cli::wire::{Wire, connect};
 
@@ -58,6 +60,7 @@ rule of the protocol was broken.
 Examples:
   openline tap 9100 ws://localhost:9001/
   openline tap 9100 wss://example.com/chat --record chat.jsonl
+  openline tap 9100 wss://localhost:9001/ --ca ca.pem --tls-self-signed
   openline tap 9100 ws://localhost:9001/ --only type=data --json | jq .message.text
   openline tap 9100 ws://localhost:9001/ --drop from=server,type=pong
   openline tap 9100 ws://localhost:9001/ --delay 500ms:from=client,type=text
@@ -128,6 +131,12 @@ pub(crate) struct Args {
     /// Send a frame that nobody sent (repeatable)
     #[arg(long, value_name = "INJECTION", help_heading = "Experiments")]
     inject: Vec<Injection>,
+
+    #[command(flatten)]
+    listen_tls: ServerArgs,
+
+    #[command(flatten)]
+    target_tls: ClientArgs,
 }
 
 /// What every connection needs.
@@ -135,6 +144,10 @@ struct Tap {
     target: Url,
     rules: Rules,
     screen: Arc<Screen>,
+    /// How clients are met; `None`: without TLS.
+    listen_tls: Option<ServerTls>,
+    /// How the target is met, if that is by TLS.
+    target_tls: Option<ClientTls>,
 }
 
 /// Taps until a signal ends it, or the first connection with --once.
@@ -163,6 +176,12 @@ fn tap(args: Args) -> Result<u8, String> {
             Some(file)
         }
     };
+    let made = args.listen_tls.server(args.listen.host());
+    let (listen_tls, self_signed) = match made.map_err(|error| error.to_string())? {
+        Some((tls, made)) => (Some(tls), made),
+        None => (None, None),
+    };
+    let target_tls = args.target_tls.connector(&args.target)?;
     let counted = |rules: Vec<Rule>| rules.into_iter().map(Counted::new).collect::<Vec<_>>();
     let form = form(args.json, args.verbose, args.max_payload, args.color);
     let screen = Arc::new(Screen::new(form, recording, counted(args.only)));
@@ -179,16 +198,36 @@ fn tap(args: Args) -> Result<u8, String> {
         },
         target: args.target,
         screen: Arc::clone(&screen),
+        listen_tls,
+        target_tls,
     });
+    let scheme = if tap.listen_tls.is_some() {
+        "wss"
+    } else {
+        "ws"
+    };
+    if let Some(made) = &self_signed {
+        let path = made.path.display();
+        let _ = writeln!(
+            io::stderr(),
+            "note: the certificate is self-signed, and in {path} while the tap runs"
+        );
+    }
+    let self_signed = Arc::new(Mutex::new(self_signed));
     {
-        let screen = Arc::clone(&screen);
+        let (screen, self_signed) = (Arc::clone(&screen), Arc::clone(&self_signed));
         let on_signal = move || {
             screen.finish();
+            // Its file goes with it, which the end of a process alone does not bring about.
+            self_signed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             process::exit(0);
         };
         signal::on_first(on_signal).map_err(|error| format!("no signals: {error}"))?;
     }
-    screen.listening(&format!("ws://{address}/"), &tap.target.to_string());
+    screen.listening(&format!("{scheme}://{address}/"), &tap.target.to_string());
     for connection in 1.. {
         let (client, from) = match listener.accept() {
             Ok(accepted) => accepted,
@@ -262,11 +301,21 @@ impl Tap {
             Ok(server) => server,
             Err(error) => {
                 // Whoever connects is told as by any gateway; what it asked does not matter.
-                let _ = client.write_all(BAD_GATEWAY);
+                if self.listen_tls.is_none() {
+                    let _ = client.write_all(BAD_GATEWAY);
+                }
                 return Err(error);
             }
         };
-        Ok((Wire::plain(client)?, Wire::plain(server)?))
+        let client = match &self.listen_tls {
+            Some(tls) => Wire::tls_server(client, tls.config())?,
+            None => Wire::plain(client)?,
+        };
+        let server = match &self.target_tls {
+            Some(tls) => Wire::tls_client(server, tls.config(), self.target.host())?,
+            None => Wire::plain(server)?,
+        };
+        Ok((client, server))
     }
 }
 

@@ -99,8 +99,9 @@ impl ClientTls {
         Ok(platform.insert(read).clone())
     }
 
-    /// What a new connection uses.
-    pub(in crate::net) fn config(&self) -> Arc<ClientConfig> {
+    /// What a new connection uses: for transports of one's own.
+    #[must_use]
+    pub fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.config)
     }
 }

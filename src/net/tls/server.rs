@@ -147,8 +147,9 @@ impl ServerTls {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a new connection uses.
-    pub(in crate::net) fn config(&self) -> Arc<ServerConfig> {
+    /// What a new connection uses: for transports of one's own.
+    #[must_use]
+    pub fn config(&self) -> Arc<ServerConfig> {
         let config = self.shared.config.read();
         Arc::clone(&config.unwrap_or_else(PoisonError::into_inner))
     }
