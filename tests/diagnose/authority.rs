@@ -15,7 +15,9 @@ use rcgen::{
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{
+    RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion,
+};
 
 use crate::support::{accept, behave, listen, read_head};
 
@@ -41,18 +43,31 @@ impl Authority {
     }
 
     pub(crate) fn root(name: &str) -> Self {
-        Self::named(name, None)
+        Self::named(name, None, |_| {})
     }
 
     /// One below this one.
     pub(crate) fn below(&self, name: &str) -> Self {
-        Self::named(name, Some(self))
+        self.below_with(name, |_| {})
     }
 
-    fn named(name: &str, above: Option<&Self>) -> Self {
+    pub(crate) fn below_with(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
+        Self::named(name, Some(self), change)
+    }
+
+    fn named(
+        name: &str,
+        above: Option<&Self>,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = match above {
             Some(above) => params.signed_by(&key, &above.issuer).unwrap(),
@@ -97,8 +112,17 @@ impl Authority {
 
 /// One that nobody vouches for.
 pub(crate) fn self_signed(hosts: &[&str]) -> Identity {
+    self_signed_as(hosts, |_| {})
+}
+
+pub(crate) fn self_signed_as(
+    hosts: &[&str],
+    change: impl FnOnce(&mut CertificateParams),
+) -> Identity {
+    let mut params = params(hosts);
+    change(&mut params);
     let key = KeyPair::generate().unwrap();
-    let certificate = params(hosts).self_signed(&key).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
     Identity {
         chain: vec![certificate.der().clone()],
         pem: certificate.pem(),
@@ -175,9 +199,18 @@ impl Drop for File {
 /// A WebSocket server that shows this certificate; its URL. It lets in only clients with a
 /// certificate of `clients`, if there is one.
 pub(crate) fn wss(identity: Identity, clients: Option<&Authority>) -> String {
+    wss_of(rustls::ALL_VERSIONS, identity, clients)
+}
+
+/// The same with these versions of TLS.
+pub(crate) fn wss_of(
+    versions: &[&'static SupportedProtocolVersion],
+    identity: Identity,
+    clients: Option<&Authority>,
+) -> String {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap();
     let builder = match clients {
         None => builder.with_no_client_auth(),

@@ -44,6 +44,7 @@ fn another_protocol() {
         (b"220 mail.example.com ESMTP\r\n\r\n", "mail or FTP"),
         (b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x80\r\n\r\n", "HTTP/2"),
         (b"HTTP/1.1 2x0 OK\r\n\r\n", "breaks its rules"),
+        (b"hello\r\n\r\n", "It is not known what this is"),
     ] {
         let url = http(move |stream, _| {
             let _ = stream.write_all(bytes);
@@ -194,6 +195,12 @@ fn credentials_that_are_missing_or_refused() {
         .works()
         .says(&["they count"]);
 
+    let negotiate = "401 Unauthorized\r\nWWW-Authenticate: Negotiate";
+    let words = ["in the scheme that WWW-Authenticate names"];
+    answered(negotiate, "").fails(15, "http-unauthorized", "authentication", &words);
+    let words = ["whichever the server reads"];
+    answered("401 No", "").fails(15, "http-unauthorized", "authentication", &words);
+
     let cookie = guarded("401 Unauthorized", |head| {
         field(head, "Cookie") == Some("a=1; b=2")
     });
@@ -320,6 +327,18 @@ fn other_statuses() {
             "http-unavailable",
             "overload",
             "Try again in a while",
+        ),
+        (
+            "520 Unknown\r\nCF-Ray: 1",
+            "http-bad-gateway",
+            "load-balancer",
+            "a cache or CDN (CF-Ray)",
+        ),
+        (
+            "502 Bad Gateway",
+            "http-bad-gateway",
+            "load-balancer",
+            "the server has no working",
         ),
         (
             "504 Timeout",

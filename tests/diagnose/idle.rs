@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::net::TcpStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
@@ -29,6 +30,19 @@ fn until_silence(stream: &mut TcpStream, limit: Duration) -> bool {
     }
 }
 
+/// Behaves for `LIMIT`, and no longer.
+fn until_age(stream: &mut TcpStream) {
+    let start = Instant::now();
+    while let Some(left) = LIMIT.checked_sub(start.elapsed()) {
+        stream
+            .set_read_timeout(Some(left.max(Duration::from_millis(1))))
+            .unwrap();
+        if stream.peek(&mut [0]).is_ok_and(|n| n > 0) && !behave(stream) {
+            return;
+        }
+    }
+}
+
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// About when it was cut, and what is recommended.
@@ -38,7 +52,25 @@ fn cut(report: &Report) -> (f64, f64) {
     (number("cut_after_ms"), number("ping_interval_ms"))
 }
 
+/// All at once, for each does little but wait.
 #[test]
+fn connections_that_wait() {
+    thread::scope(|scope| {
+        for wait in [
+            a_server_that_closes_what_is_idle as fn(),
+            a_proxy_that_drops_what_is_idle,
+            a_firewall_that_forgets_what_is_idle,
+            a_firewall_that_resets_what_is_idle,
+            a_server_that_stops_reading,
+            a_limit_on_age_is_none_on_silence,
+            a_silence_too_short_to_compare,
+            a_connection_that_outlives_it,
+        ] {
+            scope.spawn(wait);
+        }
+    });
+}
+
 fn a_server_that_closes_what_is_idle() {
     let url = websocket(|stream| {
         if until_silence(stream, LIMIT) {
@@ -54,7 +86,6 @@ fn a_server_that_closes_what_is_idle() {
     assert!((1_000.0..3_000.0).contains(&interval), "{interval}");
 }
 
-#[test]
 fn a_proxy_that_drops_what_is_idle() {
     let url = websocket(|stream| {
         until_silence(stream, LIMIT);
@@ -65,7 +96,6 @@ fn a_proxy_that_drops_what_is_idle() {
     assert!((2_500.0..6_000.0).contains(&after), "{after}");
 }
 
-#[test]
 fn a_firewall_that_forgets_what_is_idle() {
     let url = websocket(|stream| {
         if until_silence(stream, LIMIT) {
@@ -84,18 +114,35 @@ fn a_firewall_that_forgets_what_is_idle() {
     assert_eq!(report.step("idle")["facts"]["ping_interval_ms"], 2_000.0);
 }
 
-#[test]
+fn a_firewall_that_resets_what_is_idle() {
+    let url = websocket(|stream| {
+        if until_silence(stream, LIMIT) {
+            // What is closed with nothing to linger for is reset.
+            let socket = socket2::SockRef::from(&*stream);
+            socket.set_linger(Some(Duration::ZERO)).unwrap();
+        }
+    });
+    let words = ["It was reset", "Connection reset", "pings help"];
+    held(&url).fails(19, "idle-dropped", "firewall", &words);
+}
+
+fn a_server_that_stops_reading() {
+    let url = websocket(|stream| {
+        until_age(stream);
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        drain(stream);
+    });
+    let arguments = ["--hold", "8s", "--timeout", "3s"];
+    let words = [
+        "goes dead within 8 s, whether or not it is pinged",
+        "hangs at that time",
+    ];
+    diagnose(&url, &arguments).fails(19, "age-limit", "endpoint", &words);
+}
+
 fn a_limit_on_age_is_none_on_silence() {
     let url = websocket(|stream| {
-        let start = Instant::now();
-        while let Some(left) = LIMIT.checked_sub(start.elapsed()) {
-            stream
-                .set_read_timeout(Some(left.max(Duration::from_millis(1))))
-                .unwrap();
-            if stream.peek(&mut [0]).is_ok_and(|n| n > 0) && !behave(stream) {
-                return;
-            }
-        }
+        until_age(stream);
         write_frame(stream, 0x88, b"\x0f\xa0expired");
         let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
         let mut rest = Vec::new();
@@ -105,7 +152,6 @@ fn a_limit_on_age_is_none_on_silence() {
     held(&url).fails(19, "age-limit", "endpoint", &words);
 }
 
-#[test]
 fn a_silence_too_short_to_compare() {
     let url = websocket(|stream| {
         until_silence(stream, Duration::from_millis(300));
@@ -123,7 +169,6 @@ fn a_silence_too_short_to_compare() {
     );
 }
 
-#[test]
 fn a_connection_that_outlives_it() {
     let url = websocket(|stream| while behave(stream) {});
     diagnose(&url, &["--hold", "1s"])
@@ -132,9 +177,9 @@ fn a_connection_that_outlives_it() {
     // A server that pings by itself is never silent for long.
     let url = websocket(|stream| {
         let mut other = stream.try_clone().unwrap();
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             for _ in 0..30 {
-                std::thread::sleep(Duration::from_millis(100));
+                thread::sleep(Duration::from_millis(100));
                 write_frame(&mut other, 0x89, b"");
             }
         });

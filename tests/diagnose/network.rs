@@ -4,27 +4,43 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Report, all, behave, clean, diagnose, is_left_out, report, websocket};
+use crate::support::{Report, all, clean, diagnose, is_left_out, report};
 
 /// Runs in a network and a file system of its own, after `setup`, a script.
 fn apart(setup: &str, url: &str, arguments: &[&str]) -> Option<Report> {
-    let can = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output();
-        output.is_ok_and(|output| output.status.success())
-    };
-    let is_possible = can("unshare", &["--net", "--mount", "ip", "link"]);
-    if is_left_out("root, unshare (util-linux) and ip (iproute2)", is_possible) {
+    if !is_possible() {
         return None;
     }
     let script = format!("set -e\nip link set lo up\n{setup}\nexec \"$@\"");
+    Some(report(unshare(&script, &all(url, arguments))))
+}
+
+/// Whether namespaces can be had here.
+fn is_possible() -> bool {
+    let mut probe = Command::new("unshare");
+    let output = probe.args(["--net", "--mount", "ip", "link"]).output();
+    let is_possible = output.is_ok_and(|output| output.status.success());
+    !is_left_out("root, unshare (util-linux) and ip (iproute2)", is_possible)
+}
+
+/// This script in namespaces of its own; its arguments are the program and these.
+fn unshare(script: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command
-        .args(["--net", "--mount", "sh", "-c", &script, "sh"])
+        .args(["--net", "--mount", "sh", "-c", script, "sh"])
         .arg(env!("CARGO_BIN_EXE_openline"))
-        .args(all(url, arguments));
+        .args(arguments);
     clean(&mut command);
-    Some(report(command))
+    command
 }
+
+/// What is sent to a neighbour with an address of nobody's is dropped at the other end.
+const BLACK_HOLE: &str = "
+ip link add v0 type veth peer name v1
+ip addr add 192.0.2.1/24 dev v0
+ip link set v0 up
+ip link set v1 up
+ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:01 dev v0";
 
 /// The resolver knows what is in this file, and asks nobody.
 const FILES_ONLY: &str = "
@@ -92,16 +108,9 @@ fn a_port_that_stays_silent() {
 
 #[test]
 fn a_black_hole() {
-    // What is sent to a neighbour with an address of nobody's is dropped at the other end.
-    let setup = "
-ip link add v0 type veth peer name v1
-ip addr add 192.0.2.1/24 dev v0
-ip link set v0 up
-ip link set v1 up
-ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:01 dev v0";
     let arguments = ["--timeout", "500ms"];
     let words = ["192.0.2.2:80 said nothing within", "traceroute -T -p 80"];
-    if let Some(report) = apart(setup, "ws://192.0.2.2/", &arguments) {
+    if let Some(report) = apart(BLACK_HOLE, "ws://192.0.2.2/", &arguments) {
         report.fails(12, "filtered", "firewall", &words);
     }
 }
@@ -132,21 +141,37 @@ fn a_way_that_is_forbidden() {
 #[test]
 fn one_address_of_two() {
     // The server listens at 127.0.0.1 alone, and the name has another one as well.
-    let url = websocket(|stream| while behave(stream) {});
-    let url = url.replace("127.0.0.1", "both.test");
     let words = ["1 of 2 addresses do not", "127.0.0.2", "comes and goes"];
-    let is_possible = Command::new("unshare").args(["--mount", "true"]).output();
-    let is_possible = is_possible.is_ok_and(|output| output.status.success());
-    if is_left_out("root and unshare (util-linux)", is_possible) {
-        return;
+    if let Some(report) = beside_a_server(FILES_ONLY) {
+        let report = report.warns("some-unreachable", &words);
+        assert_eq!(report.step("reach")["culprit"], "endpoint");
     }
-    // Without a network of its own, where our server is not.
-    let script = format!("set -e\n{FILES_ONLY}\nexec \"$@\"");
-    let mut command = Command::new("unshare");
-    command
-        .args(["--mount", "sh", "-c", &script, "sh"])
-        .arg(env!("CARGO_BIN_EXE_openline"))
-        .args(all(&url, &[]));
-    clean(&mut command);
-    report(command).warns("some-unreachable", &words);
+    let setup = format!(
+        "{BLACK_HOLE}\n{}",
+        FILES_ONLY.replace("127.0.0.2", "192.0.2.2")
+    );
+    let words = ["1 of 2 addresses do not", "192.0.2.2:9001 said nothing"];
+    if let Some(report) = beside_a_server(&setup) {
+        let report = report.warns("some-unreachable", &words);
+        assert_eq!(report.step("reach")["culprit"], "firewall");
+    }
+}
+
+/// Runs where `openline serve` runs too, in a network and a file system of their own.
+fn beside_a_server(setup: &str) -> Option<Report> {
+    if !is_possible() {
+        return None;
+    }
+    let script = format!(
+        "set -e
+ip link set lo up
+{setup}
+$1 serve 9001 >/dev/null 2>&1 &
+server=$!
+until $1 diagnose ws://127.0.0.1:9001/ --pings 1 --listen 1ms >/dev/null; do sleep 0.1; done
+\"$@\" || true
+kill $server"
+    );
+    let arguments = all("ws://both.test:9001/", &["--timeout", "2s"]);
+    Some(report(unshare(&script, &arguments)))
 }

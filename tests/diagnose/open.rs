@@ -146,7 +146,7 @@ fn pings_that_are_answered_late() {
         while let Some((first, payload)) = read_frame(stream) {
             pings += 1;
             if pings == 3 {
-                thread::sleep(Duration::from_secs(3));
+                thread::sleep(Duration::from_secs(1));
             }
             write_frame(stream, if first == 0x89 { 0x8a } else { first }, &payload);
         }

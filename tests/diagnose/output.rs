@@ -92,7 +92,8 @@ fn what_the_peer_says_is_made_harmless() {
 
 #[test]
 fn secrets_are_not_shown() {
-    let url = answer("401 Unauthorized", "").replace("ws://", "ws://user:hunter2@");
+    let url = answer("401 No\r\nSet-Cookie: session=hunter5", "");
+    let url = url.replace("ws://", "ws://user:hunter2@") + "?token=hunter6";
     let arguments = [
         url.as_str(),
         "--cookie",

@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 
 use rcgen::ExtendedKeyUsagePurpose;
 
-use crate::authority::{Authority, File, Identity, self_signed, valid, wss};
+use crate::authority::{
+    Authority, File, Identity, self_signed, self_signed_as, valid, wss, wss_of,
+};
 use crate::support::{Report, all, answer, diagnose, drain, listen, openline, report};
 
 /// Runs with this authority trusted.
@@ -37,6 +39,17 @@ fn a_certificate_out_of_its_time() {
         "tls",
         &words,
     );
+    let words = ["it does not name this host either"];
+    trusting(
+        &authority,
+        authority.issue(&["example.com"], valid(-30, -3)),
+    )
+    .fails(14, "tls-expired", "tls", &words);
+    let old = authority.below_with("Old Intermediate", valid(-30, -3));
+    let mut whole = old.issue(&["127.0.0.1"], |_| {});
+    whole.chain.push(old.der());
+    let words = ["a certificate of the chain expired 3 days ago"];
+    trusting(&authority, whole).fails(14, "tls-expired", "tls", &words);
     let words = ["valid only from", "clock"];
     trusting(&authority, authority.issue(&["127.0.0.1"], valid(3, 30))).fails(
         14,
@@ -67,8 +80,16 @@ fn a_certificate_for_another_host() {
 #[test]
 fn a_certificate_that_nobody_vouches_for() {
     let url = wss(self_signed(&["127.0.0.1"]), None);
-    let words = ["self-signed", "trusted are the", "Let's Encrypt"];
+    let words = ["self-signed", "trusted here: the", "Let's Encrypt"];
     diagnose(&url, &[]).fails(14, "tls-self-signed", "tls", &words);
+    // The most wrong that a certificate can be, and no other words than for each.
+    let worst = self_signed_as(&["example.com"], valid(-30, -3));
+    let words = [
+        "expired 3 days ago",
+        "it is self-signed as well",
+        "it does not name this host either",
+    ];
+    diagnose(&wss(worst, None), &[]).fails(14, "tls-expired", "tls", &words);
     // It is its own authority, then.
     let identity = self_signed(&["127.0.0.1"]);
     let file = File::new(&identity.pem);
@@ -168,6 +189,36 @@ fn a_server_that_wants_a_certificate() {
         key.path(),
     ];
     diagnose(&url, &arguments).works();
+    let other = self_signed(&["client"]);
+    let (cert, key) = (File::new(&other.pem), File::new(&other.key.serialize_pem()));
+    let arguments = [
+        "--ca",
+        ca.path(),
+        "--cert",
+        cert.path(),
+        "--key",
+        key.path(),
+    ];
+    let words = [
+        "does not accept the certificate of --cert",
+        "authority that the server",
+    ];
+    diagnose(&url, &arguments).fails(14, "tls-client-certificate", "authentication", &words);
+}
+
+#[test]
+fn a_server_that_wants_a_certificate_in_tls_1_2() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let identity = authority.issue(&["127.0.0.1"], |_| {});
+    let url = wss_of(&[&rustls::version::TLS12], identity, Some(&clients));
+    let ca = authority.file();
+    let words = ["wants a certificate", "--cert FILE --key FILE"];
+    diagnose(&url, &["--ca", ca.path()]).fails(
+        14,
+        "tls-client-certificate",
+        "authentication",
+        &words,
+    );
 }
 
 #[test]
@@ -252,5 +303,5 @@ fn a_handshake_that_is_broken_off() {
         &format!("wss://127.0.0.1:{silent}/"),
         &["--timeout", "300ms"],
     )
-    .fails(14, "tls-silent", "firewall", &words);
+    .fails(14, "tls-silent", "overload", &words);
 }

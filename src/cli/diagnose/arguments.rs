@@ -60,7 +60,12 @@ pub(crate) struct Args {
     pub(super) url: String,
 
     /// Add a header field to the request (repeatable); counts among the credentials
-    #[arg(long, value_name = "NAME: VALUE", value_parser = parse_header, help_heading = "Handshake")]
+    #[arg(
+        long,
+        value_name = "NAME: VALUE",
+        value_parser = parse_header,
+        help_heading = "Handshake"
+    )]
     header: Vec<(String, String)>,
 
     /// Authenticate with a bearer token; others on this machine see arguments, not variables
@@ -110,7 +115,13 @@ pub(crate) struct Args {
     pub(super) no_proxy: bool,
 
     /// How long to wait for each answer
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_span, help_heading = "Looking")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "5s",
+        value_parser = parse_span,
+        help_heading = "Looking"
+    )]
     pub(super) timeout: Duration,
 
     /// Send a text message when the connection is open (repeatable)
@@ -118,11 +129,23 @@ pub(crate) struct Args {
     pub(super) send: Vec<String>,
 
     /// How long to listen for the first messages
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = parse_span, help_heading = "Looking")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "500ms",
+        value_parser = parse_span,
+        help_heading = "Looking"
+    )]
     pub(super) listen: Duration,
 
     /// How many round trips to measure; 0 for none
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(..=1000), help_heading = "Looking")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u32).range(..=1000),
+        help_heading = "Looking"
+    )]
     pub(super) pings: u32,
 
     /// Find out whether the connection outlives this much silence, and how often to ping; a few

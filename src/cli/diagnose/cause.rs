@@ -196,7 +196,7 @@ causes! {
     Tls {
         TlsNotSpoken "tls-not-spoken" Arguments,
         TlsClosed "tls-closed" Endpoint,
-        TlsSilent "tls-silent" Endpoint,
+        TlsSilent "tls-silent" Overload,
         TlsVersion "tls-version" Tls,
         TlsAlert "tls-alert" Tls,
         TlsClientCertificate "tls-client-certificate" Authentication,
@@ -212,7 +212,7 @@ causes! {
         TlsUnverified "tls-unverified" Arguments,
     }
     Http {
-        HttpSilent "http-silent" Endpoint,
+        HttpSilent "http-silent" Overload,
         HttpClosed "http-closed" Endpoint,
         HttpNotSpoken "http-not-spoken" Endpoint,
         HttpTlsPort "http-tls-port" Arguments,

@@ -70,6 +70,15 @@ impl Certificate {
         )
     }
 
+    /// Whether it names this host (RFC 6125 §6.4.3: a star stands for one label, the first).
+    pub(super) fn is_for(&self, host: &str) -> bool {
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        self.names.iter().any(|name| match name.strip_prefix("*.") {
+            Some(name) => parent.is_some_and(|parent| parent.eq_ignore_ascii_case(name)),
+            None => name.eq_ignore_ascii_case(host),
+        })
+    }
+
     /// The hosts it is for, in words.
     pub(super) fn hosts(&self) -> String {
         match self.names.is_empty() {

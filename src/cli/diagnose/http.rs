@@ -11,7 +11,7 @@ use rustls::Error;
 use rustls::pki_types::ServerName;
 
 use crate::cli::diagnose::ask::{self, Accepted, Reply};
-use crate::cli::diagnose::cause::{Cause, Culprit, Step};
+use crate::cli::diagnose::cause::{Cause, Step};
 use crate::cli::diagnose::finding::{Finding, time};
 use crate::cli::diagnose::response::Response;
 use crate::cli::diagnose::route::Route;
@@ -166,19 +166,16 @@ fn unanswered(asker: &Asker<'_>, reply: Reply) -> Finding {
             true => "asked with TLS it answered with TLS",
             false => "it answered with a record of TLS",
         }),
-        Reply::Broken(error) if wants_certificate(error) => Finding::failed(
-            Cause::HttpClientCertificate,
-            "the server wants a certificate of the client",
-        )
-        .means("It broke TLS off when our request came without one (mutual TLS).")
-        .todo("Show one: --cert FILE --key FILE"),
         Reply::Silent
         | Reply::Faulty {
             error: HandshakeError::TimedOut,
             ..
         } if first.is_empty() || first.starts_with(b"HTTP/") => Finding::failed(
             Cause::HttpSilent,
-            format!("no answer to the request within {}", time(asker.route.timeout)),
+            format!(
+                "no answer to the request within {}",
+                time(asker.route.timeout)
+            ),
         )
         .seen(match first.is_empty() {
             true => "the connection stands, and nothing came",
@@ -189,9 +186,11 @@ fn unanswered(asker: &Asker<'_>, reply: Reply) -> Finding {
              overloaded or stuck, or a proxy waits for a server behind it. A port of something \
              that lets the client speak first stays silent as well.",
         )
-        .todo(format!("Is the process that listens on port {port} alive, and does it accept? Look at its CPU and its log."))
-        .todo("If it is merely slow: a longer --timeout")
-        .blames(Culprit::Overload),
+        .todo(format!(
+            "Is the process that listens on port {port} alive, and does it accept? Look \
+             at its CPU and its log."
+        ))
+        .todo("If it is merely slow: a longer --timeout"),
         Reply::Closed(first) if first.is_empty() => closed(port),
         Reply::Broken(_) => closed(port),
         _ => Finding::failed(
@@ -200,7 +199,10 @@ fn unanswered(asker: &Asker<'_>, reply: Reply) -> Finding {
         )
         .means(tongue(first))
         .todo(format!("Is {port} the right port?"))
-        .todo("WebSocket begins with HTTP/1.1 on most servers: a server or proxy for HTTP/2 only (h2c, gRPC) must allow it."),
+        .todo(
+            "WebSocket begins with HTTP/1.1 on most servers: a server or proxy for HTTP/2 only \
+             (h2c, gRPC) must allow it.",
+        ),
     };
     let finding = match first.is_empty() {
         true => finding,
@@ -273,18 +275,8 @@ fn speaks_tls(asker: &Asker<'_>) -> bool {
     let Ok(stream) = asker.route.open_tcp() else {
         return false;
     };
-    match tls::handshake(stream, &settings, asker.route.timeout) {
+    match tls::handshake(stream, &settings, asker.route.guess()) {
         Ok(_) => true,
         Err(failure) => matches!(failure.fault, Fault::Tls(Error::AlertReceived(_))),
     }
-}
-
-fn wants_certificate(error: &std::io::Error) -> bool {
-    use rustls::AlertDescription::{BadCertificate, CertificateRequired, UnknownCA};
-    matches!(
-        tls::tls_error(error),
-        Some(Error::AlertReceived(
-            BadCertificate | CertificateRequired | UnknownCA
-        ))
-    )
 }

@@ -183,7 +183,10 @@ fn cut(after: Duration, end: &End, interval: Duration, pinged: Option<&Fate>) ->
             Cause::IdleClosed,
             format!("the server closes a connection after {said} of silence"),
         )
-        .means("A Close frame came, so this is the idle timeout of a WebSocket endpoint: the server's own, or a gateway's that speaks WebSocket.")
+        .means(
+            "A Close frame came, so this is the idle timeout of a WebSocket endpoint: the \
+             server's own, or a gateway's that speaks WebSocket.",
+        )
         .todo(format!("Ping at least every {}.", time(advice)))
         .todo("Or raise that idle timeout."),
         (_, End::Reset(_)) => Finding::failed(
@@ -191,7 +194,10 @@ fn cut(after: Duration, end: &End, interval: Duration, pinged: Option<&Fate>) ->
             format!("the connection is cut after {said} of silence"),
         )
         .blames(Culprit::Firewall)
-        .means("It was reset, without a Close frame: a firewall or load balancer with an idle timeout mostly does that.")
+        .means(
+            "It was reset, without a Close frame: a firewall or load balancer with an idle \
+             timeout mostly does that.",
+        )
         .todo(format!("Ping at least every {}.", time(advice)))
         .todo("Or raise the idle timeout of the load balancer or firewall."),
         _ => Finding::failed(
@@ -199,11 +205,14 @@ fn cut(after: Duration, end: &End, interval: Duration, pinged: Option<&Fate>) ->
             format!("the connection is dropped after {said} of silence"),
         )
         .means(
-            "No Close frame came, so it was not a WebSocket server that ended it in order: a proxy \
-             or load balancer with an idle timeout did (nginx: proxy_read_timeout, 60 s unless set; \
+            "No Close frame came, as one would from a WebSocket server in order: a proxy or load \
+             balancer with an idle timeout does that (nginx: proxy_read_timeout, 60 s unless set; \
              AWS ALB: 60 s; HAProxy: timeout tunnel).",
         )
-        .todo(format!("Ping at least every {}, from either side.", time(advice)))
+        .todo(format!(
+            "Ping at least every {}, from either side.",
+            time(advice)
+        ))
         .todo("Or raise that timeout."),
     };
     let finding = finding.seen(format!("after {said}: {end}"));
@@ -249,6 +258,23 @@ fn forgotten(hold: Duration, parts: &[(Duration, Fate)], pinged: Option<&Fate>) 
         Some(answered) => format!("more than {} and at most {}", time(answered), time(dead)),
         None => format!("at most {}", time(dead)),
     };
+    if let Some(Fate::Forgotten | Fate::Cut { .. }) = pinged {
+        return Finding::failed(
+            Cause::AgeLimit,
+            format!(
+                "the connection goes dead within {}, whether or not it is pinged",
+                time(hold)
+            ),
+        )
+        .seen(format!("after {} a ping was not answered", time(hold)))
+        .seen("a connection beside it that was pinged all along went dead as well")
+        .means(
+            "It is not about silence: after a time the server stops reading its connections, or \
+             something on the way drops what it passed before.",
+        )
+        .todo("Look whether the server hangs at that time: its CPU, its threads, its log.")
+        .fact("pings_help", false);
+    }
     let finding = Finding::failed(
         Cause::IdleForgotten,
         format!("the connection is dead after {between} of silence, and nobody says so"),

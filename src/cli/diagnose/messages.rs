@@ -80,7 +80,10 @@ pub(super) fn ended(end: &End) -> Finding {
                  something on the way changed the bytes. Every strict client hangs up here.",
             )
             .todo("See the frames: openline tap, or a capture with openline inspect.")
-            .todo("Bring the server's library, and what compresses or rewrites on the way, up to date.");
+            .todo(
+                "Bring the server's library, and what compresses or rewrites on the way, up to \
+                 date.",
+            );
         }
         End::Dropped { .. } | End::Reset(_) | End::CloseTimeout => {
             return Finding::failed(
@@ -95,9 +98,12 @@ pub(super) fn ended(end: &End) -> Finding {
         }
     };
     match code {
-        1000 => Finding::failed(Cause::ClosedNormally, "the server closed at once, content (1000)")
-            .means("It has nothing to say or to hear here: its handler returned.")
-            .todo("Does the path lead to the right handler? Does it wait for messages?"),
+        1000 => Finding::failed(
+            Cause::ClosedNormally,
+            "the server closed at once, content (1000)",
+        )
+        .means("It has nothing to say or to hear here: its handler returned.")
+        .todo("Does the path lead to the right handler? Does it wait for messages?"),
         1001 | 1012 => Finding::failed(
             Cause::ClosedGoingAway,
             format!("the server goes down or restarts ({code})"),
@@ -107,7 +113,10 @@ pub(super) fn ended(end: &End) -> Finding {
         .todo("If this lasts: does it restart in a loop?"),
         1002 | 1003 | 1007 => Finding::failed(
             Cause::ClosedProtocol,
-            format!("the server says that we broke the protocol or sent what it does not take ({code})"),
+            format!(
+                "the server says that we broke the protocol or sent what it does not take \
+                 ({code})"
+            ),
         )
         .means(
             "It does not understand what it received: something on the way changed it, the server \
@@ -122,13 +131,19 @@ pub(super) fn ended(end: &End) -> Finding {
             "Mostly authentication after the handshake: the token is missing, wrong or expired; \
              also a limit, or a rule that this client breaks.",
         )
-        .todo("Give credentials (--bearer, --cookie, --header), or the first message that it expects (--send).")
+        .todo(
+            "Give credentials (--bearer, --cookie, --header), or the first message that it \
+             expects (--send).",
+        )
         .todo("The reason above, and the server's log, say which policy."),
         1009 => Finding::failed(
             Cause::ClosedTooBig,
             "a message was too big for the server (1009)",
         )
-        .means("The limit of the server, or of a proxy that reads messages, is below what was sent.")
+        .means(
+            "The limit of the server, or of a proxy that reads messages, is below what was \
+             sent.",
+        )
         .todo("Send less at once, or raise its limit."),
         1010 => Finding::failed(
             Cause::ClosedProtocol,
@@ -154,7 +169,10 @@ pub(super) fn ended(end: &End) -> Finding {
             Cause::ClosedApplication,
             format!("the server closed with a code of its own ({code})"),
         )
-        .means("Codes from 3000 on are a framework's or the application's: its documentation knows what this one means.")
+        .means(
+            "Codes from 3000 on are a framework's or the application's: its documentation knows \
+             what this one means.",
+        )
         .todo("Look the code up there; 4001, 4003 and 4401 are mostly authentication."),
     }
 }

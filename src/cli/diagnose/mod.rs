@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         },
         None => None,
     };
-    let shown = url.as_ref().map(Url::to_string);
+    let shown = url.as_ref().map(url::shown);
     if let Some(url) = &shown {
         report.display.title(url);
     }
@@ -269,7 +269,10 @@ fn bad_setting(bad: &BadSetting) -> Finding {
         Cause::ProxySetting,
         format!("{} names {}", bad.setting, bad.fault),
     )
-    .means("A proxy is in force that cannot be used, so nothing was tried. Other programs here may fail of it too.")
+    .means(
+        "A proxy is in force that cannot be used, so nothing was tried. Other programs here may \
+         fail of it too.",
+    )
     .todo("Correct it: http://[USER:PASSWORD@]HOST[:PORT]")
     .todo("Or go without: --no-proxy")
 }

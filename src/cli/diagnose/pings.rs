@@ -90,7 +90,10 @@ fn explain(echo: &Echo, timeout: Duration) -> Finding {
             Cause::PongWrong,
             "the server's pongs do not carry what our pings did",
         )
-        .means("A Pong repeats the payload of its Ping (§5.5.3); without that, no client can measure.")
+        .means(
+            "A Pong repeats the payload of its Ping (§5.5.3); without that, no client can \
+             measure.",
+        )
         .todo("Mend the server, or bring its library up to date."),
         Echo::Ended(end) => Finding::failed(
             Cause::PingClosed,
@@ -101,7 +104,10 @@ fn explain(echo: &Echo, timeout: Duration) -> Finding {
             "The server, or a proxy that reads frames, does not take Ping frames, which every \
              endpoint must answer (§5.5.2), or it hung up by chance just then.",
         )
-        .todo("Run this again: if it ends at the first ping each time, mend what handles control frames."),
+        .todo(
+            "Run this again: if it ends at the first ping each time, mend what handles control \
+             frames.",
+        ),
         _ => Finding::failed(
             Cause::PingUnanswered,
             format!("a ping was not answered within {}", time(timeout)),
@@ -110,8 +116,14 @@ fn explain(echo: &Echo, timeout: Duration) -> Finding {
             "Every endpoint must answer a Ping (§5.5.2). The server's program hangs, or is too \
              busy to read its connections, or it ignores pings, or the way died without a word.",
         )
-        .todo("Does it answer messages meanwhile? If so, its library ignores pings: bring it up to date.")
-        .todo("If not, it hangs: look at its CPU, its threads and its event loop (a blocking call?)."),
+        .todo(
+            "Does it answer messages meanwhile? If so, its library ignores pings: bring it up to \
+             date.",
+        )
+        .todo(
+            "If not, it hangs: look at its CPU, its threads and its event loop (a blocking \
+             call?).",
+        ),
     }
 }
 
@@ -143,7 +155,10 @@ fn judge(trips: &[Duration], network: Duration) -> Finding {
                 "Most answers are quick and some are not: a server that pauses (garbage \
                  collection, a blocking call, a noisy neighbour), or packets lost and sent again.",
             )
-            .todo("Repeat with --pings 100 at different hours; look at packet loss (mtr) and at pauses of the server."),
+            .todo(
+                "Repeat with --pings 100 at different hours; look at packet loss (mtr) and at \
+                 pauses of the server.",
+            ),
         _ => Finding::ok(Step::Pings, summary),
     };
     finding

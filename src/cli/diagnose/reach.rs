@@ -113,7 +113,8 @@ fn fail(hop: &Hop, failures: &[Cause]) -> Finding {
         .todo(format!(
             "On the server: is it running, and on this port and address? ss -ltn 'sport = :{port}'"
         ))
-        .todo("If it listens on 127.0.0.1 only, others cannot reach it: have it listen on 0.0.0.0 or [::].")
+        .todo("If it listens on 127.0.0.1 only, others cannot reach it: have it listen on 0.0.0.0 \
+               or [::].")
         .todo("In a container: is the port published?"),
         Some(Cause::Filtered) => Finding::failed(
             Cause::Filtered,
@@ -141,7 +142,8 @@ fn fail(hop: &Hop, failures: &[Cause]) -> Finding {
             "The connection was forbidden before it left, or by a router that says so: a rule of \
              this machine's firewall, a sandbox, or an administrative route.",
         )
-        .todo("Look at the rules for what goes out: nft list ruleset, iptables -L OUTPUT -n, ip route get."),
+        .todo("Look at the rules for what goes out: nft list ruleset, iptables -L OUTPUT -n, ip \
+               route get."),
         None => Finding::failed(
             Cause::Unreachable,
             format!("there is no way to {who}"),

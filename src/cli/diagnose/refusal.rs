@@ -264,11 +264,11 @@ fn bad_request(asker: &Asker<'_>, response: &Response, compared: &mut Compared) 
     .means(match is_same {
         true => {
             "It says the same to a request for a page, so it is not about WebSocket: the Host, \
-                 the path or the query is not as it wants."
+             the path or the query is not as it wants."
         }
         false => {
             "A request for a page fares otherwise, so it is about the WebSocket part: a query \
-                 or subprotocol that the server demands, or a proxy that changed the header fields."
+             or subprotocol that the server demands, or a proxy that changed the header fields."
         }
     })
     .todo("What the body says counts; look into the server's log.")
@@ -416,7 +416,10 @@ fn proxy_authentication() -> Finding {
 
 fn too_many(response: &Response) -> Finding {
     Finding::failed(Cause::HttpTooManyRequests, "too many requests (429)")
-        .means("The server limits how often one may connect; clients that retry at once make it worse.")
+        .means(
+            "The server limits how often one may connect; clients that retry at once make it \
+             worse.",
+        )
         .todo(retry_after(response))
         .todo("Have clients wait longer from try to try, with some chance in it.")
 }

@@ -129,10 +129,15 @@ impl Response {
     }
 
     pub(super) fn json(&self) -> Value {
-        let headers: Vec<_> = self
-            .headers
-            .iter()
-            .map(|(name, value)| json!([name, value]))
+        let headers = self.headers.iter();
+        let headers: Vec<_> = headers
+            .map(
+                |(name, value)| match name.eq_ignore_ascii_case("Set-Cookie") {
+                    // A report is passed on, and a session is a secret.
+                    true => json!([name, "…"]),
+                    false => json!([name, value]),
+                },
+            )
             .collect();
         json!({
             "status": self.status,

@@ -56,7 +56,15 @@ pub(super) struct Route {
     pub(super) timeout: Duration,
 }
 
+/// What an attempt to be compared with may take: it is only a guess that is tried.
+const GUESS_MAX: Duration = Duration::from_secs(2);
+
 impl Route {
+    /// How long to wait for what is only a guess.
+    pub(super) fn guess(&self) -> Duration {
+        self.timeout.min(GUESS_MAX)
+    }
+
     /// Goes it again. Why not is only a remark: it was gone before.
     pub(super) fn open(&self) -> Result<Wire, String> {
         let wire = self.open_tcp()?;

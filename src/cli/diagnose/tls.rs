@@ -92,13 +92,13 @@ impl Tls {
             Some(path) => {
                 let store =
                     read_roots(path).map_err(|why| format!("--ca {}: {why}", path.display()))?;
-                let roots = format!("the {} of {}", store.len(), path.display());
+                let roots = format!("{} authorities in {}", store.len(), path.display());
                 (store, roots)
             }
             None => {
                 let mut store = RootCertStore::empty();
                 store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                let roots = format!("the {} of this machine", store.len());
+                let roots = format!("the {} authorities of this machine", store.len());
                 (store, roots)
             }
         };
@@ -236,7 +236,7 @@ fn fault(error: io::Error) -> Fault {
 }
 
 /// What TLS itself had against it.
-pub(super) fn tls_error(error: &io::Error) -> Option<&Error> {
+fn tls_error(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use openline::proto::Url;
 use rustls::{AlertDescription, CertificateError, Error};
 
-use crate::cli::diagnose::cause::{Cause, Culprit, Step};
+use crate::cli::diagnose::cause::{Cause, Step};
 use crate::cli::diagnose::certificate::{Certificate, date};
 use crate::cli::diagnose::finding::{Finding, count, time};
 use crate::cli::diagnose::response::Response;
@@ -23,14 +23,20 @@ pub(super) fn check(
 ) -> (Finding, Option<Wire>) {
     let start = Instant::now();
     let (finding, wire) = match tls::handshake(stream, settings, route.timeout) {
-        Ok((wire, record)) => settle(url, settings, wire, &record),
+        Ok((wire, record)) => settle(url, settings, wire, &record, start.elapsed()),
         Err(failure) => (explain(url, route, settings, &failure), None),
     };
     (finding.took(start.elapsed()), wire)
 }
 
 /// The handshake went to its end; now the certificate counts.
-fn settle(url: &Url, settings: &Tls, mut wire: Wire, record: &Record) -> (Finding, Option<Wire>) {
+fn settle(
+    url: &Url,
+    settings: &Tls,
+    mut wire: Wire,
+    record: &Record,
+    took: Duration,
+) -> (Finding, Option<Wire>) {
     let certificates = record.certificates();
     let describe = |finding: Finding| {
         let finding = finding
@@ -45,7 +51,7 @@ fn settle(url: &Url, settings: &Tls, mut wire: Wire, record: &Record) -> (Findin
             );
         let chain: Vec<_> = certificates.iter().map(Certificate::json).collect();
         finding
-            .seen(format!("trusted are {}", settings.roots))
+            .seen(format!("trusted here: {}", settings.roots))
             .fact("certificates", chain)
     };
     let leaf = certificates.first();
@@ -56,7 +62,9 @@ fn settle(url: &Url, settings: &Tls, mut wire: Wire, record: &Record) -> (Findin
     };
     if let Some(finding) = refused {
         if !settings.is_insecure {
-            return (describe(finding), None);
+            let others = leaf.map(|leaf| also(url, &finding, leaf));
+            let finding = describe(finding).seen_all(others.unwrap_or_default());
+            return (finding, None);
         }
         let summary = format!("{}; --insecure goes on", finding.summary);
         let finding = Finding::warning(Cause::TlsUnverified, summary)
@@ -66,11 +74,11 @@ fn settle(url: &Url, settings: &Tls, mut wire: Wire, record: &Record) -> (Findin
             .todo(finding.todo.into_iter().next().unwrap_or_default());
         return (describe(finding), Some(wire));
     }
-    if record.is_asked_for_ours && !settings.has_identity() {
-        // In TLS 1.3 the server learns that we have none after its part of the handshake.
-        if let Some(seen) = refuses_us(&mut wire) {
-            return (describe(client_certificate().seen(seen)), None);
-        }
+    // In TLS 1.3 the server sees ours, or that there is none, after its part of the handshake.
+    if record.is_asked_for_ours
+        && let Some(seen) = refuses_us(&mut wire, took)
+    {
+        return (describe(client_certificate(settings).seen(seen)), None);
     }
     let version = record.agreed.as_ref().map_or("TLS", |(version, _)| version);
     let Some(leaf) = leaf else {
@@ -121,6 +129,32 @@ fn judge(url: &Url, error: &Error, chain: &[Certificate]) -> Finding {
     finding.fact("error", error.to_string())
 }
 
+/// What else is wrong, which would be next.
+fn also(url: &Url, finding: &Finding, leaf: &Certificate) -> Vec<String> {
+    let others = [
+        (
+            Cause::TlsExpired,
+            leaf.not_after < now(),
+            "it has expired as well",
+        ),
+        (
+            Cause::TlsSelfSigned,
+            leaf.is_self_issued,
+            "it is self-signed as well",
+        ),
+        (
+            Cause::TlsWrongName,
+            !leaf.is_for(url.host()),
+            "it does not name this host either",
+        ),
+    ];
+    let others = others.into_iter();
+    others
+        .filter(|(cause, is_so, _)| *is_so && finding.cause != Some(*cause))
+        .map(|(_, _, words)| words.to_owned())
+        .collect()
+}
+
 fn refuse(
     url: &Url,
     error: &CertificateError,
@@ -137,22 +171,39 @@ fn refuse(
             };
             Finding::failed(
                 Cause::TlsExpired,
-                format!("{whose} expired {} ago, on {}", days(now() - old.not_after), date(old.not_after)),
+                format!(
+                    "{whose} expired {} ago, on \
+                     {}",
+                    days(now() - old.not_after),
+                    date(old.not_after)
+                ),
             )
             .means(
                 "Every client refuses it from that day on. Renewal failed, or it was renewed and \
                  the server still shows the old one.",
             )
-            .todo(format!("Renew the certificate of {host}, and reload the server or proxy that ends TLS."))
-            .todo(format!("Is this machine's clock right? It says {}.", date(now())))
+            .todo(format!(
+                "Renew the certificate of {host}, and reload the server or proxy that \
+                 ends TLS."
+            ))
+            .todo(format!(
+                "Is this machine's clock right? It says {}.",
+                date(now())
+            ))
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             Finding::failed(
                 Cause::TlsNotYetValid,
-                format!("the certificate is valid only from {} on", date(leaf.not_before)),
+                format!(
+                    "the certificate is valid only from {} on",
+                    date(leaf.not_before)
+                ),
             )
             .means("Either this machine's clock is behind, or the certificate was made for later.")
-            .todo(format!("Is this machine's clock right? It says {}.", date(now())))
+            .todo(format!(
+                "Is this machine's clock right? It says {}.",
+                date(now())
+            ))
             .todo("If so, use the certificate of before until that day.")
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
@@ -171,7 +222,10 @@ fn refuse(
                 }
                 _ => format!("Use a certificate that names {host}."),
             })
-            .todo(format!("Or have the certificate name {host} as well, and the server select it by SNI."))
+            .todo(format!(
+                "Or have the certificate name {host} as well, and the server select it \
+                 by SNI."
+            ))
         }
         _ if leaf.is_self_issued => Finding::failed(
             Cause::TlsSelfSigned,
@@ -181,14 +235,20 @@ fn refuse(
             "It may be a server set up for a test, the default certificate of a proxy, or somebody \
              who listens in. It cannot be told apart.",
         )
-        .todo("If it is yours, trust it by name: --ca FILE with this certificate (browsers: import it).")
+        .todo(
+            "If it is yours, trust it by name: --ca FILE with this certificate (browsers: import \
+             it).",
+        )
         .todo("For the public, get one from an authority (Let's Encrypt costs nothing).")
         .todo("To look further without trust: --insecure"),
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             let issuer = &chain.last().unwrap_or(leaf).issuer;
             let finding = Finding::failed(
                 Cause::TlsUnknownIssuer,
-                format!("nobody trusted here vouches for the certificate: its chain ends at {issuer}"),
+                format!(
+                    "nobody trusted here vouches for the certificate: its chain ends at \
+                     {issuer}"
+                ),
             );
             match (error, chain.len()) {
                 (CertificateError::BadSignature, _) => finding
@@ -197,7 +257,9 @@ fn refuse(
                         "The authority was made anew under its old name, and one side still has \
                          the old one; or somebody poses as it.",
                     )
-                    .todo(format!("Take the present certificate of {issuer}: --ca FILE"))
+                    .todo(format!(
+                        "Take the present certificate of {issuer}: --ca FILE"
+                    ))
                     .todo("Or have the server's certificate issued anew by the one trusted here."),
                 (_, 1) => finding
                     .seen("the server sent its own certificate only, without an intermediate one")
@@ -206,15 +268,22 @@ fn refuse(
                          certificate (browsers hide that, other clients fail), or the issuer is a \
                          private authority that this machine does not know.",
                     )
-                    .todo("If the issuer is public: have the server send the full chain (fullchain.pem).")
-                    .todo(format!("If it is private: --ca FILE with the certificate of {issuer}")),
+                    .todo(
+                        "If the issuer is public: have the server send the full chain \
+                         (fullchain.pem).",
+                    )
+                    .todo(format!(
+                        "If it is private: --ca FILE with the certificate of {issuer}"
+                    )),
                 _ => finding
                     .means(
                         "The issuer is a private authority, or a proxy that opens TLS on the way \
                          and signs what it pleases (companies do), or this machine's list of \
                          authorities is old.",
                     )
-                    .todo(format!("If you trust it: --ca FILE with the certificate of {issuer}"))
+                    .todo(format!(
+                        "If you trust it: --ca FILE with the certificate of {issuer}"
+                    ))
                     .todo("If the issuer is not whom you expect, somebody opens TLS on the way."),
             }
         }
@@ -238,7 +307,15 @@ fn no_roots() -> Finding {
     .todo("Install it (Debian: ca-certificates), or name a file by --ca FILE or SSL_CERT_FILE.")
 }
 
-fn client_certificate() -> Finding {
+fn client_certificate(settings: &Tls) -> Finding {
+    if settings.has_identity() {
+        return Finding::failed(
+            Cause::TlsClientCertificate,
+            "the server does not accept the certificate of --cert",
+        )
+        .means("It is expired, or from an authority that the server does not trust for clients.")
+        .todo("Show one from the authority that the server expects.");
+    }
     Finding::failed(
         Cause::TlsClientCertificate,
         "the server wants a certificate of the client",
@@ -247,9 +324,9 @@ fn client_certificate() -> Finding {
     .todo("Show one: --cert FILE --key FILE")
 }
 
-/// Whether the server breaks off right behind the handshake, and by what.
-fn refuses_us(wire: &mut Wire) -> Option<String> {
-    let deadline = Instant::now() + Duration::from_millis(500);
+/// Whether the server breaks off right behind the handshake, which `took` so long, and by what.
+fn refuses_us(wire: &mut Wire, took: Duration) -> Option<String> {
+    let deadline = Instant::now() + took.max(Duration::from_millis(500));
     match wire.read(&mut [0], deadline) {
         // It waits for our request, as it should.
         Ok(None) => None,
@@ -276,16 +353,25 @@ fn explain(url: &Url, route: &Route, settings: &Tls, failure: &Failure) -> Findi
             format!("port {port} does not speak TLS"),
         )
         .means("The server speaks without TLS here, while wss:// begins with TLS.")
-        .todo(format!("Without TLS it is ws://{}{}", url.authority(), url.resource_name().split('?').next().unwrap_or_default()))
-        .todo("For TLS: find the port that has it (often 443), or have the server or its proxy end TLS here."),
+        .todo(format!(
+            "Without TLS it is \
+             ws://{}{}",
+            url.authority(),
+            url.resource_name().split('?').next().unwrap_or_default()
+        ))
+        .todo(
+            "For TLS: find the port that has it (often 443), or have the server or its proxy end \
+             TLS here.",
+        ),
         Fault::Tls(Error::AlertReceived(alert)) => alerted(*alert, record, settings),
         Fault::Tls(Error::PeerIncompatible(_)) => version(),
-        Fault::Closed if record.is_asked_for_ours && !settings.has_identity() => {
-            client_certificate()
-        }
+        Fault::Closed if record.is_asked_for_ours => client_certificate(settings),
         Fault::Silent => Finding::failed(
             Cause::TlsSilent,
-            format!("the TLS handshake was not over within {}", time(route.timeout)),
+            format!(
+                "the TLS handshake was not over within {}",
+                time(route.timeout)
+            ),
         )
         .means(
             "TCP connects, and then nothing comes: the server program hangs or is overloaded, the \
@@ -293,8 +379,7 @@ fn explain(url: &Url, route: &Route, settings: &Tls, failure: &Failure) -> Findi
              the name in the first message).",
         )
         .todo("Look whether the server or proxy that ends TLS is alive.")
-        .todo("Try from another network: if that works, something on the way filters by name.")
-        .blames(Culprit::Firewall),
+        .todo("Try from another network: if that works, something on the way filters by name."),
         Fault::Closed => Finding::failed(
             Cause::TlsClosed,
             "the connection was closed during the TLS handshake",
@@ -304,13 +389,15 @@ fn explain(url: &Url, route: &Route, settings: &Tls, failure: &Failure) -> Findi
              for something else, a proxy without a server behind it, a firewall that filters by \
              name.",
         )
-        .todo(format!("Is {port} the port for TLS? Does the server know the name {}?", url.host())),
-        Fault::Io(_) | Fault::Tls(_) => Finding::failed(
-            Cause::TlsAlert,
-            "the TLS handshake failed",
-        )
-        .means("What came is not what TLS prescribes.")
-        .todo("Look into the log of the server or proxy that ends TLS."),
+        .todo(format!(
+            "Is {port} the port for TLS? Does the server know the name {}?",
+            url.host()
+        )),
+        Fault::Io(_) | Fault::Tls(_) => {
+            Finding::failed(Cause::TlsAlert, "the TLS handshake failed")
+                .means("What came is not what TLS prescribes.")
+                .todo("Look into the log of the server or proxy that ends TLS.")
+        }
     };
     let finding = match Response::parse(&record.first) {
         Some(response) => finding.seen(format!("to our TLS it said: {}", response.line())),
@@ -340,18 +427,10 @@ fn alerted(alert: AlertDescription, record: &Record, settings: &Tls) -> Finding 
         | AlertDescription::CertificateUnknown
         | AlertDescription::CertificateExpired
         | AlertDescription::UnknownCA
-        | AlertDescription::AccessDenied => match settings.has_identity() {
-            true => Finding::failed(
-                Cause::TlsClientCertificate,
-                "the server does not accept the certificate of --cert",
-            )
-            .means(
-                "It is expired, or from an authority that the server does not trust for clients.",
-            )
-            .todo("Show one from the authority that the server expects."),
-            false => client_certificate(),
-        },
-        AlertDescription::HandshakeFailure if record.is_asked_for_ours => client_certificate(),
+        | AlertDescription::AccessDenied => client_certificate(settings),
+        AlertDescription::HandshakeFailure if record.is_asked_for_ours => {
+            client_certificate(settings)
+        }
         AlertDescription::ProtocolVersion
         | AlertDescription::HandshakeFailure
         | AlertDescription::InsufficientSecurity => version(),
@@ -391,11 +470,11 @@ fn speaks_plain_http(route: &Route, url: &Url) -> bool {
         "GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
         url.authority()
     );
-    if wire.write(request.as_bytes(), route.timeout).is_err() {
+    if wire.write(request.as_bytes(), route.guess()).is_err() {
         return false;
     }
     let mut start = [0; 5];
-    let deadline = Instant::now() + route.timeout;
+    let deadline = Instant::now() + route.guess();
     matches!(wire.read(&mut start, deadline), Ok(Some(5))) && &start == b"HTTP/"
 }
 

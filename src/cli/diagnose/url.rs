@@ -62,6 +62,15 @@ fn refuse(text: &str, error: UrlError) -> Finding {
     })
 }
 
+/// The URL as a report may have it, which is passed on: without what may be a secret.
+pub(super) fn shown(url: &Url) -> String {
+    let whole = url.to_string();
+    match whole.split_once('?') {
+        Some((path, _)) => format!("{path}?…"),
+        None => whole,
+    }
+}
+
 /// A query may hold a token.
 fn without_query(resource_name: &str) -> String {
     match resource_name.split_once('?') {
