@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::support::{accept, accept_key, behave, diagnose, http};
+use crate::support::{accept, accept_key, behave, diagnose, field, http};
 
 /// A 101 with these header fields; `KEY` stands for the right accept key.
 fn agreeing(fields: &'static str) -> String {
@@ -76,6 +76,44 @@ fn another_rule() {
          Sec-WebSocket-Accept: KEY\r\n",
     );
     diagnose(&twice, &[]).fails(16, "handshake-invalid", "endpoint", &["more than once"]);
+}
+
+#[test]
+fn compression_that_is_offered() {
+    let agreed = "permessage-deflate; server_no_context_takeover";
+    let url = http(move |stream, head| {
+        let offered = field(head, "Sec-WebSocket-Extensions");
+        let is_offered = offered.is_some_and(|offer| offer.starts_with("permessage-deflate"));
+        match is_offered {
+            true => accept(
+                stream,
+                head,
+                &format!("Sec-WebSocket-Extensions: {agreed}\r\n"),
+            ),
+            false => accept(stream, head, ""),
+        }
+        while behave(stream) {}
+    });
+    let report = diagnose(&url, &["--deflate"]).works();
+    assert_eq!(report.step("handshake")["facts"]["deflate"], agreed);
+    report.says(&["it agrees: permessage-deflate; server_no_context_takeover"]);
+    let report = diagnose(&url, &[]).works();
+    assert!(report.step("handshake")["facts"]["deflate"].is_null());
+    let plain = http(|stream, head| {
+        accept(stream, head, "");
+        while behave(stream) {}
+    });
+    diagnose(&plain, &["--deflate"])
+        .works()
+        .says(&["it agrees without it"]);
+    let picky = http(|stream, head| {
+        if field(head, "Sec-WebSocket-Extensions").is_none() {
+            accept(stream, head, "");
+            while behave(stream) {}
+        }
+    });
+    let words = ["it does not agree to a connection"];
+    diagnose(&picky, &["--deflate"]).works().says(&words);
 }
 
 #[test]

@@ -90,6 +90,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ORIGIN", help_heading = "Handshake")]
     origin: Option<String>,
 
+    /// Offer permessage-deflate as well, over a connection of its own, and see what the server
+    /// agrees to
+    #[arg(long, help_heading = "Handshake")]
+    pub(super) deflate: bool,
+
     /// Trust these authorities, a file of PEM, instead of this machine's
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     ca: Option<PathBuf>,

@@ -69,6 +69,43 @@ pub(super) fn upgrade(wire: Wire, request: &ClientRequest, config: &Arc<Config>)
     exchange(wire, handshake, send.pending(), config.handshake_timeout)
 }
 
+/// Asks for WebSocket and offers permessage-deflate (RFC 7692): what the server would agree to, or
+/// `None`. The outer `None`: there was no answer to tell. The connection is not gone on with.
+pub(super) fn deflate(
+    wire: Wire,
+    request: &ClientRequest,
+    config: &Arc<Config>,
+) -> Option<Option<String>> {
+    let mut send = SendBuffer::new();
+    let now = Instant::now();
+    let handshake =
+        ClientHandshake::start(request, Arc::clone(config), now, seed().ok()?, &mut send);
+    // The offer is a header field more, before the empty line.
+    let fields = send.pending().strip_suffix(b"\r\n")?;
+    let request = [fields, OFFER].concat();
+    match exchange(wire, handshake, &request, config.handshake_timeout) {
+        Reply::Accepted(accepted) => {
+            accepted.leave();
+            Some(None)
+        }
+        // It does not know of the offer, and all else is in order.
+        Reply::Faulty {
+            error: HandshakeError::ExtensionNotOffered,
+            response: Some(response),
+            ..
+        } => Some(
+            response
+                .header("Sec-WebSocket-Extensions")
+                .map(str::to_owned),
+        ),
+        _ => None,
+    }
+}
+
+/// As browsers offer it (RFC 7692 §7.1.2.2), and the end of the head.
+const OFFER: &[u8] =
+    b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
+
 /// Asks for the same without a word of WebSocket, as for a page.
 pub(super) fn plainly(wire: Wire, request: &ClientRequest, config: &Arc<Config>) -> Reply {
     let url = request.url();

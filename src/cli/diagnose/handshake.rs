@@ -9,7 +9,7 @@ use crate::cli::diagnose::http::Asker;
 use crate::cli::diagnose::response::Response;
 
 /// A 101 that keeps every rule.
-pub(super) fn check(asker: &Asker<'_>, accepted: &Accepted) -> Finding {
+pub(super) fn check(asker: &Asker<'_>, accepted: &Accepted, offers_deflate: bool) -> Finding {
     let offered: Vec<_> = asker.questions.full.subprotocols().collect();
     let chosen = accepted.subprotocol.as_deref();
     let extensions = accepted.response.header("Sec-WebSocket-Extensions");
@@ -37,9 +37,27 @@ pub(super) fn check(asker: &Asker<'_>, accepted: &Accepted) -> Finding {
         .todo("Have the server name one of them in Sec-WebSocket-Protocol, or offer none."),
         _ => Finding::ok(Step::Handshake, summary),
     };
-    finding
+    let finding = finding
         .fact("subprotocol", chosen)
-        .fact("extensions", extensions)
+        .fact("extensions", extensions);
+    match offers_deflate {
+        true => deflate(asker, finding),
+        false => finding,
+    }
+}
+
+/// Whether the server would compress, asked over a connection of its own.
+fn deflate(asker: &Asker<'_>, finding: Finding) -> Finding {
+    let agreed = asker.offer_deflate();
+    let seen = match &agreed {
+        Some(Some(agreed)) => format!(
+            "offered permessage-deflate, it agrees: {}",
+            shorten(agreed, 120)
+        ),
+        Some(None) => "offered permessage-deflate, it agrees without it".to_owned(),
+        None => "offered permessage-deflate, it does not agree to a connection".to_owned(),
+    };
+    finding.seen(seen).fact("deflate", agreed.flatten())
 }
 
 /// A 101 that breaks one.

@@ -63,6 +63,12 @@ impl Asker<'_> {
         Some(ask::plainly(wire, &self.questions.full, self.config).into())
     }
 
+    /// What the server agrees to when permessage-deflate is offered, if it answers.
+    pub(super) fn offer_deflate(&self) -> Option<Option<String>> {
+        let wire = self.route.open().ok()?;
+        ask::deflate(wire, &self.questions.full, self.config)
+    }
+
     /// One more connection.
     pub(super) fn connect(&self) -> Option<Box<Accepted>> {
         let wire = self.route.open().ok()?;

@@ -203,7 +203,7 @@ impl<'a> Plan<'a> {
         let (findings, accepted) = http::check(&asker, wire);
         findings.into_iter().for_each(|finding| report.add(finding));
         let accepted = accepted.ok_or(Stop)?;
-        report.add(handshake::check(&asker, &accepted));
+        report.add(handshake::check(&asker, &accepted, args.deflate));
         let open = Open::new(*accepted, timeout);
         self.examine_open(report, &asker, open, reached.took)
     }
