@@ -227,6 +227,33 @@ pub(crate) fn wss_of(
     format!("wss://127.0.0.1:{port}/ws")
 }
 
+/// Shows `first` to the first client and `then` to all others; `heard` counts the requests.
+pub(crate) fn wss_turning(first: Identity, then: Identity, heard: Arc<AtomicU32>) -> String {
+    let provider = Arc::new(ring::default_provider());
+    let [first, then] = [first, then].map(|identity| {
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
+        let builder = builder.with_no_client_auth();
+        Arc::new(builder.with_single_cert(identity.chain, key).unwrap())
+    });
+    let clients = AtomicU32::new(0);
+    let port = listen(move |stream| {
+        let config = match clients.fetch_add(1, Ordering::SeqCst) {
+            0 => &first,
+            _ => &then,
+        };
+        let connection = ServerConnection::new(Arc::clone(config)).unwrap();
+        let mut stream = StreamOwned::new(connection, stream);
+        if let Some(head) = read_head(&mut stream) {
+            heard.fetch_add(1, Ordering::SeqCst);
+            accept(&mut stream, &head, "");
+            while behave(&mut stream) {}
+        }
+    });
+    format!("wss://127.0.0.1:{port}/ws")
+}
+
 fn serve(config: Arc<ServerConfig>, stream: TcpStream) {
     let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
     if let Some(head) = read_head(&mut stream) {

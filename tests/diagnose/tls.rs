@@ -1,11 +1,13 @@
 //! TLS that fails, and certificates that are refused.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::ExtendedKeyUsagePurpose;
 
 use crate::authority::{
-    Authority, File, Identity, self_signed, self_signed_as, valid, wss, wss_of,
+    Authority, File, Identity, self_signed, self_signed_as, valid, wss, wss_of, wss_turning,
 };
 use crate::support::{Report, all, answer, diagnose, drain, listen, openline, report};
 
@@ -149,6 +151,19 @@ fn insecure_goes_on_and_says_so() {
     let url = wss(self_signed(&["example.com"]), None);
     let words = ["--insecure goes on", "anybody on the way"];
     diagnose(&url, &["--insecure"]).warns("tls-unverified", &words);
+}
+
+#[test]
+fn a_certificate_that_was_good_once_is_looked_at_each_time() {
+    let authority = Authority::new();
+    let good = authority.issue(&["127.0.0.1"], |_| {});
+    let heard = Arc::new(AtomicU32::new(0));
+    let url = wss_turning(good, self_signed(&["127.0.0.1"]), Arc::clone(&heard));
+    let ca = authority.file();
+    // The comparison without the credentials, and that with compression, are not made.
+    let arguments = ["--ca", ca.path(), "--bearer", "secret", "--deflate"];
+    diagnose(&url, &arguments).works();
+    assert_eq!(heard.load(Ordering::SeqCst), 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::cli::diagnose::cause::{Cause, Step};
-use crate::cli::diagnose::finding::{Finding, time};
+use crate::cli::diagnose::finding::{Finding, Outcome, time};
 use crate::cli::diagnose::open::{End, Heard, Open};
 
 /// Closes, and looks how the server takes it.
@@ -71,7 +71,7 @@ pub(super) fn check(mut open: Open, timeout: Duration) -> Finding {
         .todo("Mend the server, or bring its library up to date."),
     };
     let finding = match finding.outcome {
-        crate::cli::diagnose::finding::Outcome::Ok => finding,
+        Outcome::Ok => finding,
         _ => finding.seen(end.to_string()),
     };
     open.hang_up();

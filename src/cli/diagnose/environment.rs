@@ -169,24 +169,28 @@ fn is_within(host: &str, network: &str, bits: &str) -> Option<bool> {
 }
 
 fn percent_decode(text: &str) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let digits = after
-            .get(..2)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        (rest, _) = match (byte, code) {
-            (b'%', Some(code)) => (&after[2..], decoded.push(code)),
-            _ => (after, decoded.push(*byte)),
-        };
+    let mut pieces = text.split('%');
+    let mut decoded = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let digits = piece.get(..2);
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                decoded.push(byte);
+                decoded.extend_from_slice(&piece.as_bytes()[2..]);
+            }
+            // A sign that stands for itself.
+            None => {
+                decoded.push(b'%');
+                decoded.extend_from_slice(piece.as_bytes());
+            }
+        }
     }
     decoded
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Choice, choose, excepted, parse};
+    use super::{Choice, choose, excepted, parse, percent_decode};
 
     fn chosen(url: &str, variables: &[(&str, &str)]) -> Choice {
         let variable = |name: &str| {
@@ -249,6 +253,7 @@ mod tests {
         let proxy = parse("http://user:p%40ss@[::1]:3128/", "x").unwrap();
         assert_eq!((proxy.host.as_str(), proxy.port), ("::1", 3128));
         assert_eq!(proxy.credentials.as_deref(), Some("dXNlcjpwQHNz"));
+        assert_eq!(percent_decode("100%25%zz%4"), b"100%%zz%4");
         for bad in [
             "socks5://p",
             "https://p",

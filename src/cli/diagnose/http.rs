@@ -4,7 +4,7 @@
 //! the credentials, without the Upgrade, with an Origin), and what differs is said.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use openline::proto::{ClientRequest, Config, HandshakeError};
 use rustls::Error;
@@ -125,7 +125,7 @@ pub(super) fn check(asker: &Asker<'_>, wire: Wire) -> (Vec<Finding>, Option<Box<
     }
 }
 
-fn answered(response: &Response, took: std::time::Duration) -> Finding {
+fn answered(response: &Response, took: Duration) -> Finding {
     let summary = format!("101 Switching Protocols, in {}", time(took));
     let finding = Finding::ok(Step::Http, summary)
         .fact("answer", response.json())

@@ -31,6 +31,7 @@ mod wire;
 use std::env;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
@@ -100,6 +101,12 @@ impl Report {
     fn add(&mut self, finding: Finding) {
         self.display.finding(&finding);
         self.findings.push(finding);
+    }
+
+    /// Adds a finding that may be the end.
+    fn judged(&mut self, finding: Finding) -> Result<(), Stop> {
+        let next = (!finding.is_failed()).then_some(());
+        self.step((finding, next))
     }
 
     /// Adds the finding of a step that gives something to go on with.
@@ -214,7 +221,7 @@ impl<'a> Plan<'a> {
         report: &mut Report,
         asker: &Asker<'_>,
         mut open: Open,
-        network: std::time::Duration,
+        network: Duration,
     ) -> Result<(), Stop> {
         let (args, timeout) = (self.args, self.args.timeout);
         report.display.working(Step::Messages, "listening");
@@ -253,14 +260,6 @@ impl<'a> Plan<'a> {
             true => format!("[{}]:{}", self.url.host(), self.url.port()),
             false => format!("{}:{}", self.url.host(), self.url.port()),
         }
-    }
-}
-
-impl Report {
-    /// Adds a finding that may be the end.
-    fn judged(&mut self, finding: Finding) -> Result<(), Stop> {
-        let next = (!finding.is_failed()).then_some(());
-        self.step((finding, next))
     }
 }
 

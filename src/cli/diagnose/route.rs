@@ -69,9 +69,15 @@ impl Route {
     pub(super) fn open(&self) -> Result<Wire, String> {
         let wire = self.open_tcp()?;
         match &self.tls {
-            Some(settings) => tls::handshake(wire, settings, self.timeout)
-                .map(|(wire, _)| wire)
-                .map_err(|failure| failure.fault.to_string()),
+            Some(settings) => {
+                let shaken = tls::handshake(wire, settings, self.timeout);
+                let (wire, record) = shaken.map_err(|failure| failure.fault.to_string())?;
+                // Another server of the same name may have another certificate.
+                match record.is_good() || settings.is_insecure {
+                    true => Ok(wire),
+                    false => Err("this time the certificate is refused".to_owned()),
+                }
+            }
             None => Ok(Wire::Plain(wire)),
         }
     }

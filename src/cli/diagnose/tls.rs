@@ -258,6 +258,11 @@ impl Record {
         chain.filter_map(|der| Certificate::read(der)).collect()
     }
 
+    /// Whether the certificate was found good.
+    pub(super) fn is_good(&self) -> bool {
+        matches!(self.verdict, Some(Ok(())))
+    }
+
     /// What webpki has against the certificate.
     pub(super) fn refusal(&self) -> Option<&Error> {
         self.verdict.as_ref()?.as_ref().err()
