@@ -13,7 +13,6 @@ const AFTER_HELP: &str = "\
 The steps, in the order in which one would check by hand. The first that fails is the verdict, and \
 the exit code says which it is:
    0  none failed (there may be warnings)
-   1  an error on this side
    2  an argument that cannot be
   10  url        what was asked for
   11  names      from the name to addresses
@@ -28,8 +27,8 @@ the exit code says which it is:
   20  close      the closing handshake
 
 Where an answer could mean several things the question is put again over a connection of its own: \
-without the credentials, without the Upgrade, or with an Origin. Credentials are sent only over a \
-connection whose certificate was good, unless --insecure is given.
+without the credentials, without the Upgrade, or with an Origin. Over wss:// nothing is sent, and \
+so no credentials, before the certificate was found good, unless --insecure is given.
 
 A proxy is taken from --proxy, else from wss_proxy, https_proxy and all_proxy (for ws:// from \
 ws_proxy, http_proxy and all_proxy), also in upper case but for HTTP_PROXY; no_proxy makes \
