@@ -38,5 +38,7 @@ pub use handshake::{
 pub use http::HeadError;
 pub(crate) use http::{elements, is_token};
 pub use mask::MaskingKey;
+#[cfg(feature = "net")]
+pub(crate) use url::decode_userinfo;
+pub(crate) use url::parse_authority;
 pub use url::{Url, UrlError};
-pub(crate) use url::{decode_userinfo, parse_authority};
