@@ -3,8 +3,49 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::vec;
+
+/// Where to listen: `HOST:PORT`, or a Unix socket, `unix:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Tcp(Address),
+    #[cfg(unix)]
+    Unix(PathBuf),
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self::Tcp(Address::default())
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        #[cfg(unix)]
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match path.is_empty() {
+                true => Err("a Unix socket is unix:PATH"),
+                false => Ok(Self::Unix(path.into())),
+            };
+        }
+        text.parse().map(Self::Tcp)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            #[cfg(unix)]
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
 
 /// A host, by name or address, and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,13 +13,13 @@ use openline::proto::{Acceptance, Config, Page, Refusal, Request, SendError};
 use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
-use crate::cli::address::Address;
+use crate::cli::address::Endpoint;
 use crate::cli::auth::{Admission, AuthError};
 use crate::cli::log::{self, Format};
 use crate::cli::metrics::{self, Place};
 use crate::cli::signal;
 use crate::cli::terminal::neutralise;
-use crate::cli::tls;
+use crate::cli::tls::{self, SelfSigned};
 use crate::cli::values::{Time, parse_size};
 
 const AFTER_HELP: &str = "\
@@ -36,6 +36,7 @@ Examples:
   openline serve
   openline serve :443 --tls fullchain.pem privkey.pem
   openline serve --tls-self-signed
+  openline serve unix:/run/openline.sock
   openline serve :8080 --max-message 64k --idle-timeout 5m
   openline serve --origin https://example.com --origin http://localhost:3000
   openline serve --origin 'https://*.example.com' --auth jwt:jwks.json --auth-from subprotocol
@@ -51,9 +52,9 @@ Examples:
 )]
 pub(crate) struct Args {
     /// Where to listen: HOST:PORT, HOST, PORT (this machine only) or :PORT (every interface);
-    /// port 0 takes a free one
+    /// port 0 takes a free one. unix:PATH listens at a Unix socket
     #[arg(value_name = "ADDR", default_value_t)]
-    address: Address,
+    address: Endpoint,
 
     /// Choose this subprotocol if the client offers it (repeatable; the first is preferred)
     #[arg(long, value_name = "NAME", value_parser = parse_subprotocol, help_heading = "Handshake")]
@@ -187,37 +188,16 @@ fn serve(args: Args) -> Result<(), ServeError> {
         Some(Place::Address(address)) => {
             let pages = metrics::Server::start(address, metrics);
             let pages = pages.map_err(|error| ServeError::Listen {
-                address: address.clone(),
+                address: Endpoint::Tcp(address.clone()),
                 error,
             })?;
             (None, Some(pages))
         }
     };
-    let tls = args
-        .tls
-        .server(args.address.host())
-        .map_err(ServeError::Tls)?;
-    let (scheme, listening) = match &tls {
-        None => ("ws", server.listen(&args.address)),
-        Some((tls, _)) => ("wss", server.listen_tls(&args.address, tls)),
-    };
-    let address = listening.map_err(|error| ServeError::Listen {
-        address: args.address.clone(),
-        error,
-    })?;
-    let self_signed = tls.and_then(|(_, made)| made);
+    let (url, self_signed) = listen(&mut server, &args)?;
     // Whoever started us may not care to read this.
-    if let Some(made) = &self_signed {
-        let path = made.path.display();
-        let _ = writeln!(
-            io::stderr(),
-            "note: the certificate is self-signed, and in {path} while the server runs\n  \
-             tip: openline connect wss://localhost:{}/ --ca {path}",
-            address.port()
-        );
-    }
     let mut stdout = io::stdout();
-    let _ = writeln!(stdout, "listening on {scheme}://{address}/").and_then(|()| stdout.flush());
+    let _ = writeln!(stdout, "listening on {url}").and_then(|()| stdout.flush());
     if let Some(pages) = &pages {
         let _ = writeln!(stdout, "metrics on {pages}").and_then(|()| stdout.flush());
     }
@@ -226,14 +206,55 @@ fn serve(args: Args) -> Result<(), ServeError> {
         guard: guard.clone(),
         metrics: page.clone(),
     };
-    server.run(echo).map_err(ServeError::Loop)
+    let ran = server.run(echo).map_err(ServeError::Loop);
+    // Its file was for as long as this.
+    drop(self_signed);
+    ran
+}
+
+/// Listens where and how it was said; answers what to connect to.
+fn listen(server: &mut Threads, args: &Args) -> Result<(String, Option<SelfSigned>), ServeError> {
+    let failed = |error| ServeError::Listen {
+        address: args.address.clone(),
+        error,
+    };
+    let address = match &args.address {
+        #[cfg(unix)]
+        Endpoint::Unix(_) if args.tls.is_wanted() => {
+            return Err(ServeError::Tls(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a Unix socket stays on this machine, and is served without",
+            )));
+        }
+        #[cfg(unix)]
+        Endpoint::Unix(path) => {
+            server.listen_unix(path).map_err(failed)?;
+            return Ok((args.address.to_string(), None));
+        }
+        Endpoint::Tcp(address) => address,
+    };
+    let tls = args.tls.server(address.host()).map_err(ServeError::Tls)?;
+    let Some((tls, self_signed)) = tls else {
+        let address = server.listen(address).map_err(failed)?;
+        return Ok((format!("ws://{address}/"), None));
+    };
+    let address = server.listen_tls(address, &tls).map_err(failed)?;
+    if let Some(made) = &self_signed {
+        let (path, port) = (made.path.display(), address.port());
+        let _ = writeln!(
+            io::stderr(),
+            "note: the certificate is self-signed, and in {path} while the server runs\n  \
+             tip: openline connect wss://localhost:{port}/ --ca {path}",
+        );
+    }
+    Ok((format!("wss://{address}/"), self_signed))
 }
 
 /// Why there is no server, or no longer.
 #[derive(Debug)]
 enum ServeError {
     Auth(AuthError),
-    Listen { address: Address, error: io::Error },
+    Listen { address: Endpoint, error: io::Error },
     Tls(io::Error),
     Loop(io::Error),
 }

@@ -75,6 +75,11 @@ pub(crate) struct SelfSigned {
 }
 
 impl ServerArgs {
+    /// Whether it is to be TLS.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.tls_self_signed || !self.tls.is_empty()
+    }
+
     /// What to serve with, if it is TLS.
     pub(crate) fn server(
         &self,

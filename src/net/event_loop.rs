@@ -9,6 +9,8 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::net::{SocketAddr, ToSocketAddrs};
+#[cfg(unix)]
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -153,6 +155,21 @@ impl<H: Handler> EventLoop<H> {
         self.accept_from(listener)?;
         info!(target: "openline", %address, "listening for TLS");
         Ok(address)
+    }
+
+    /// The same at a Unix socket: `path` is made, and removed when the loop no longer listens.
+    ///
+    /// # Errors
+    ///
+    /// When somebody listens there already, or the file cannot be made.
+    #[cfg(unix)]
+    pub fn listen_unix(&mut self, path: impl AsRef<Path>) -> io::Result<()> {
+        let path = path.as_ref();
+        for listener in Listener::bind_unix(path, 1)? {
+            self.accept_from(listener)?;
+        }
+        info!(target: "openline", path = %path.display(), "listening");
+        Ok(())
     }
 
     fn accept_from(&mut self, mut listener: Listener) -> io::Result<()> {

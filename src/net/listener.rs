@@ -3,16 +3,26 @@
 //! An accept that fails slows the accepting down and never stops the loop: the descriptors that
 //! are used up today are free again tomorrow.
 
+#[cfg(unix)]
+use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+#[cfg(unix)]
+use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::sync::Arc;
 use std::time::Instant;
 
 use mio::net::TcpListener;
+#[cfg(unix)]
+use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Type};
 
 use crate::net::config::LoopConfig;
 use crate::net::socket::Socket;
+#[cfg(unix)]
+use crate::net::socket::UNIX_ADDRESS;
 #[cfg(feature = "tls")]
 use crate::net::tls::{ServerTls, TlsStream};
 use crate::net::transport::Transport;
@@ -24,13 +34,33 @@ const PORT_SHARING_SPREADS: bool = cfg!(any(target_os = "linux", target_os = "an
 /// A listening socket.
 #[derive(Debug)]
 pub(super) struct Listener {
-    socket: TcpListener,
+    socket: Accepting,
     address: SocketAddr,
     #[cfg(feature = "tls")]
     pub(super) tls: Option<ServerTls>,
     /// When to accept next, without having been told that a connection waits: after a failure,
     /// or when more wait than one turn takes.
     pub(super) retry_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum Accepting {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener, Arc<SocketFile>),
+}
+
+/// The file of a Unix socket, which goes when nobody listens there any more.
+#[cfg(unix)]
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+#[cfg(unix)]
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Somebody else may have removed it.
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 /// What an accept came to.
@@ -52,7 +82,7 @@ impl Listener {
                 Ok(socket) => {
                     return Ok(Self {
                         address: socket.local_addr()?,
-                        socket,
+                        socket: Accepting::Tcp(socket),
                         #[cfg(feature = "tls")]
                         tls: None,
                         retry_at: None,
@@ -90,13 +120,47 @@ impl Listener {
         (0..size).map(|_| Self::bind(address, &sharing)).collect()
     }
 
+    /// Listens at a Unix socket, which as many loops accept from.
+    #[cfg(unix)]
+    pub(super) fn bind_unix(path: &Path, size: usize) -> io::Result<Vec<Self>> {
+        let socket = match UnixListener::bind(path) {
+            // A file that is left of a server before us keeps nobody out who asks.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_over(path) => {
+                fs::remove_file(path)?;
+                UnixListener::bind(path)?
+            }
+            bound => bound?,
+        };
+        let first = Self {
+            socket: Accepting::Unix(socket, Arc::new(SocketFile(path.to_owned()))),
+            address: UNIX_ADDRESS,
+            #[cfg(feature = "tls")]
+            tls: None,
+            retry_at: None,
+        };
+        let mut listeners = (1..size)
+            .map(|_| first.try_clone())
+            .collect::<io::Result<Vec<_>>>()?;
+        listeners.push(first);
+        Ok(listeners)
+    }
+
     #[cfg(unix)]
     fn try_clone(&self) -> io::Result<Self> {
         use std::os::fd::AsFd;
 
-        let socket = self.socket.as_fd().try_clone_to_owned()?;
+        let socket = match &self.socket {
+            Accepting::Tcp(socket) => {
+                let socket = socket.as_fd().try_clone_to_owned()?;
+                Accepting::Tcp(TcpListener::from_std(socket.into()))
+            }
+            Accepting::Unix(socket, path) => {
+                let socket = socket.as_fd().try_clone_to_owned()?;
+                Accepting::Unix(UnixListener::from_std(socket.into()), Arc::clone(path))
+            }
+        };
         Ok(Self {
-            socket: TcpListener::from_std(socket.into()),
+            socket,
             address: self.address,
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),
@@ -108,9 +172,10 @@ impl Listener {
     fn try_clone(&self) -> io::Result<Self> {
         use std::os::windows::io::AsSocket;
 
-        let socket = self.socket.as_socket().try_clone_to_owned()?;
+        let Accepting::Tcp(socket) = &self.socket;
+        let socket = socket.as_socket().try_clone_to_owned()?;
         Ok(Self {
-            socket: TcpListener::from_std(socket.into()),
+            socket: Accepting::Tcp(TcpListener::from_std(socket.into())),
             address: self.address,
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),
@@ -124,15 +189,30 @@ impl Listener {
     }
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE)
+        match &mut self.socket {
+            Accepting::Tcp(socket) => registry.register(socket, token, Interest::READABLE),
+            #[cfg(unix)]
+            Accepting::Unix(socket, _) => registry.register(socket, token, Interest::READABLE),
+        }
     }
 
     /// Accepts one connection.
     pub(super) fn accept(&self) -> Accept {
         loop {
-            match self.socket.accept() {
-                Ok((stream, address)) => {
-                    let transport = self.transport(Socket::tcp(stream));
+            let accepted = match &self.socket {
+                Accepting::Tcp(socket) => {
+                    let accepted = socket.accept();
+                    accepted.map(|(stream, address)| (Socket::tcp(stream), address))
+                }
+                #[cfg(unix)]
+                Accepting::Unix(socket, _) => {
+                    let accepted = socket.accept();
+                    accepted.map(|(stream, _)| (Socket::Unix(stream), UNIX_ADDRESS))
+                }
+            };
+            match accepted {
+                Ok((socket, address)) => {
+                    let transport = self.transport(socket);
                     return transport.map_or_else(Accept::Failed, |transport| {
                         Accept::Stream(transport, address)
                     });
@@ -164,6 +244,15 @@ impl Listener {
     fn transport(&self, socket: Socket) -> io::Result<Transport> {
         Ok(Transport::Plain(socket))
     }
+}
+
+/// Whether this is a socket that nobody listens at.
+#[cfg(unix)]
+fn is_left_over(path: &Path) -> bool {
+    use std::os::unix::net::UnixStream;
+
+    let refused = UnixStream::connect(path).map_err(|error| error.kind());
+    matches!(refused, Err(io::ErrorKind::ConnectionRefused))
 }
 
 fn bind(address: SocketAddr, config: &LoopConfig) -> io::Result<TcpListener> {

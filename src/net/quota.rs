@@ -121,7 +121,10 @@ impl Census {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             return Err(Quota::Connections);
         }
-        if let Some(max) = config.connections_per_address_max {
+        // Those of a Unix socket come from this machine, often through a proxy, and have none.
+        if let Some(max) = config.connections_per_address_max
+            && !address.is_unspecified()
+        {
             let mut by_address = self.lock();
             let count = by_address.entry(Neighbourhood::of(address)).or_default();
             if *count >= max {
@@ -139,7 +142,7 @@ impl Census {
     /// A connection that was counted has gone.
     pub(super) fn leave(&self, address: IpAddr, config: &LoopConfig) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
-        if config.connections_per_address_max.is_none() {
+        if config.connections_per_address_max.is_none() || address.is_unspecified() {
             return;
         }
         let mut by_address = self.lock();

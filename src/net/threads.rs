@@ -8,6 +8,8 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZero;
 use std::panic::resume_unwind;
+#[cfg(unix)]
+use std::path::Path;
 use std::thread;
 
 use tracing::info;
@@ -97,6 +99,22 @@ impl Threads {
             seed.listen(listener);
         }
         Ok(address)
+    }
+
+    /// The same at a Unix socket: `path` is made, and removed when no loop listens any more.
+    ///
+    /// # Errors
+    ///
+    /// When somebody listens there already, or the file cannot be made.
+    #[cfg(unix)]
+    pub fn listen_unix(&mut self, path: impl AsRef<Path>) -> io::Result<()> {
+        let path = path.as_ref();
+        let listeners = Listener::bind_unix(path, self.seeds.len())?;
+        info!(target: "openline", path = %path.display(), threads = self.seeds.len(), "listening");
+        for (seed, listener) in self.seeds.iter_mut().zip(listeners) {
+            seed.listen(listener);
+        }
+        Ok(())
     }
 
     /// A handle for other threads: it reaches every connection of the group.

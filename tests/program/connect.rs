@@ -170,7 +170,7 @@ fn what_the_server_says_is_escaped_on_standard_error() {
 fn a_refusal_exits_with_4() {
     for (status, tip) in [
         (401, "--bearer"),
-        (302, "redirects"),
+        (302, "--follow"),
         (403, "--origin"),
         (500, ""),
     ] {

@@ -13,3 +13,4 @@ mod serve;
 mod support;
 mod tap;
 mod tls;
+mod way;

@@ -21,15 +21,20 @@ pub(super) const END_OF_INPUT: &[u8] = b"end of input";
 pub(super) struct Sender {
     pub(super) outbox: Arc<Outbox>,
     pub(super) remote: Remote,
-    pub(super) id: ConnectionId,
+    /// The connection, which another may take the place of.
+    pub(super) line: Line,
 }
+
+/// Which connection there is.
+pub(super) type Line = Arc<Mutex<ConnectionId>>;
 
 impl Sender {
     /// Has `message` sent in its turn; waits while much is on its way.
     pub(super) fn send(&self, message: OwnedMessage) -> Result<(), Over> {
         if self.outbox.put(message)? {
             // A loop that is gone has told the outbox so.
-            let _ = self.remote.call(self.id);
+            let id = *self.line.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = self.remote.call(id);
         }
         Ok(())
     }

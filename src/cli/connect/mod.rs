@@ -7,6 +7,7 @@ mod outbox;
 mod prompt;
 mod session;
 mod verdict;
+mod way;
 
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, PoisonError};
@@ -24,6 +25,7 @@ use crate::cli::connect::input::{Failure, Plan, Sender};
 use crate::cli::connect::outbox::Outbox;
 use crate::cli::connect::prompt::{Prompt, Terminal};
 use crate::cli::connect::session::Session;
+use crate::cli::connect::way::WayArgs;
 use crate::cli::log::{self, Format};
 use crate::cli::signal;
 use crate::cli::tls;
@@ -40,6 +42,9 @@ feed, and each message that arrives is written to standard output as it is, text
 a line feed behind it. After the end of the input it asks by a ping whether all has been read, \
 waits until nothing has come for --wait, and closes.
 
+The proxy is that of --proxy, or of the environment: HTTPS_PROXY for wss, http_proxy for ws, \
+ALL_PROXY for both, NO_PROXY for exceptions; never for this machine.
+
 Exit codes:
   0  closed cleanly: by us, or by the server with 1000, 1001 or no code
   1  an error on this side: input, output, or what this build cannot do
@@ -53,6 +58,8 @@ Exit codes:
 
 Examples:
   openline connect ws://127.0.0.1:9001/
+  openline connect wss://example.com/ --reconnect --proxy socks5://127.0.0.1:1080
+  openline connect ws://localhost/ --unix /run/openline.sock
   printf 'one\\ntwo\\n' | openline connect ws://127.0.0.1:9001/
   openline connect ws://127.0.0.1:9001/ --wait never < /dev/null
   openline connect ws://127.0.0.1:9001/ --json < requests | jq -r 'select(.event == \"text\").text'
@@ -92,6 +99,9 @@ pub(crate) struct Args {
     /// Say which page the request comes from, as browsers do: https://example.com
     #[arg(long, value_name = "ORIGIN", help_heading = "Handshake")]
     origin: Option<String>,
+
+    #[command(flatten)]
+    way: WayArgs,
 
     #[command(flatten)]
     tls: tls::ClientArgs,
@@ -252,14 +262,19 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
         ..LoopConfig::default()
     };
     let outbox = Arc::new(Outbox::default());
-    let session = Session::new(args.url.to_string(), display, Arc::clone(&outbox));
+    let mut session = Session::new(args.url.to_string(), display, Arc::clone(&outbox));
+    session.reconnects = args.way.reconnects();
     let mut event_loop = EventLoop::new(session, config).map_err(failed("no event loop"))?;
     let remote = event_loop.remote();
     let failure = Failure::default();
     let input = {
         let (remote, failure) = (remote.clone(), Arc::clone(&failure));
-        move |id| {
-            let sender = Sender { outbox, remote, id };
+        move |line| {
+            let sender = Sender {
+                outbox,
+                remote,
+                line,
+            };
             let input = move || match prompt {
                 Some(prompt) => prompt.run(&sender, &plan),
                 None => input::run(io::stdin().lock(), &sender, &plan, &failure),
@@ -269,9 +284,10 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
         }
     };
     let tls = args.tls.client().map_err(io::Error::from);
+    let way = args.way.options(&args.url);
     let options = ConnectOptions {
         tls: tls.map_err(failed("TLS"))?,
-        ..ConnectOptions::default()
+        ..way.map_err(|error| Stop(Exit::Usage, error))?
     };
     event_loop
         .connect_with(request, &options, Some(Box::new(input)))

@@ -27,6 +27,8 @@ struct State {
     size: usize,
     /// The connection takes no more.
     is_over: bool,
+    /// The input has come to its end.
+    is_finishing: bool,
     /// When the peer was last heard of, once it is known to have read all.
     quiet_since: Option<Instant>,
 }
@@ -79,6 +81,11 @@ impl Outbox {
         self.changed.notify_all();
     }
 
+    /// Whether all that there will be has been taken, and the input waits for the peer.
+    pub(super) fn is_finishing(&self) -> bool {
+        self.lock().is_finishing
+    }
+
     /// A message came from the peer.
     pub(super) fn heard(&self, now: Instant) {
         let mut state = self.lock();
@@ -91,6 +98,7 @@ impl Outbox {
     /// connection has ended; that alone, if there is no `time`.
     pub(super) fn wait_quiet(&self, time: Option<Duration>) {
         let mut state = self.lock();
+        state.is_finishing = true;
         while !state.is_over {
             let left = match (state.quiet_since, time) {
                 (Some(since), Some(time)) => Some(time.saturating_sub(since.elapsed())),

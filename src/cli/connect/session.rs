@@ -2,14 +2,15 @@
 //! the outbox as fast as the peer reads.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use openline::net::{ConnectionId, End, EndWhy, Handler, Message, OwnedMessage, Peer};
+use openline::net::{End, EndWhy, Handler, Message, OwnedMessage, Peer};
 use openline::proto::{Close, CloseCode, Response, SendError};
 use serde_json::json;
 
 use crate::cli::connect::display::Display;
-use crate::cli::connect::input::END_OF_INPUT;
+use crate::cli::connect::input::{END_OF_INPUT, Line};
 use crate::cli::connect::outbox::Outbox;
 use crate::cli::connect::verdict::{Exit, code_and_party, hint};
 
@@ -18,7 +19,7 @@ use crate::cli::connect::verdict::{Exit, code_and_party, hint};
 const QUEUED_MAX: usize = 256 << 10;
 
 /// Starts the input, once there is a connection to send it over.
-pub(super) type Start = Option<Box<dyn FnOnce(ConnectionId) -> io::Result<()>>>;
+pub(super) type Start = Option<Box<dyn FnOnce(Line) -> io::Result<()>>>;
 
 /// The one connection of the program.
 pub(super) struct Session {
@@ -28,6 +29,12 @@ pub(super) struct Session {
     /// How it ended.
     exit: Exit,
     is_open: bool,
+    /// Whether a lost connection is followed by another.
+    pub(super) reconnects: bool,
+    /// Whether it is we who close.
+    is_closing: bool,
+    /// Which connection there is, once there was one.
+    line: Option<Line>,
     /// The pings asked for at the prompt that are not answered yet.
     pings: u32,
     subprotocol: Option<String>,
@@ -47,6 +54,9 @@ impl Session {
             outbox,
             exit: Exit::Failure,
             is_open: false,
+            reconnects: false,
+            is_closing: false,
+            line: None,
             pings: 0,
             subprotocol: None,
             body: Vec::new(),
@@ -88,14 +98,20 @@ impl Session {
                     self.pings += u32::from(self.display.is_prompt());
                     peer.ping(&payload)
                 }
-                Some(OwnedMessage::Close(Some((code, reason)))) => peer.close(code, &reason),
-                Some(_) => peer.close_without_code(),
+                Some(OwnedMessage::Close(Some((code, reason)))) => {
+                    self.is_closing = true;
+                    peer.close(code, &reason)
+                }
+                Some(_) => {
+                    self.is_closing = true;
+                    peer.close_without_code()
+                }
             };
             if let Err(error) = sent {
                 self.display.error(&format!("not sent: {error}"), None);
             }
         }
-        if !peer.is_open() {
+        if !peer.is_open() && (self.is_closing || !self.reconnects) {
             self.end_input();
         }
     }
@@ -129,7 +145,16 @@ impl Handler for Session {
             return;
         }
         self.display.opened(&self.url, self.subprotocol.as_deref());
-        if let Some(Err(error)) = start.take().map(|start| start(peer.id())) {
+        let line = self
+            .line
+            .get_or_insert_with(|| Arc::new(Mutex::new(peer.id())));
+        let line = Arc::clone(line);
+        *line.lock().unwrap_or_else(PoisonError::into_inner) = peer.id();
+        let Some(start) = start.take() else {
+            // What has waited since the connection before.
+            return self.pump(peer);
+        };
+        if let Err(error) = start(line) {
             self.display
                 .error(&format!("the input cannot be read: {error}"), None);
             let _ = peer.close(CloseCode::GOING_AWAY, "");
@@ -168,7 +193,9 @@ impl Handler for Session {
     fn closing(&mut self, _: &mut Start, _: &mut Peer<'_>, close: Option<Close<'_>>) {
         self.display.closing(close);
         self.reason = close.map_or("", |close| close.reason).to_owned();
-        self.end_input();
+        if self.is_closing || !self.reconnects {
+            self.end_input();
+        }
     }
 
     fn called(&mut self, _: &mut Start, peer: &mut Peer<'_>) {
@@ -177,6 +204,20 @@ impl Handler for Session {
 
     fn flushed(&mut self, _: &mut Start, peer: &mut Peer<'_>) {
         self.pump(peer);
+    }
+
+    fn lost(&mut self, _: &mut Start, end: &End, delay: Duration) -> bool {
+        let is_over = self.is_closing || self.outbox.is_finishing() || self.output.is_some();
+        if is_over || !end.may_pass() {
+            return false;
+        }
+        self.is_open = false;
+        let (why, seconds) = (end.why.to_string(), delay.as_secs_f64());
+        let event = json!({ "event": "lost", "why": why, "again_in_seconds": seconds });
+        self.output = self.display.event(&event).err();
+        self.display
+            .note(&format!("{why}; connecting again in {seconds:.1} s"));
+        true
     }
 
     fn end(&mut self, _: Option<Start>, end: &End) {

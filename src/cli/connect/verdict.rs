@@ -87,7 +87,7 @@ pub(super) fn hint(end: &End) -> Option<&'static str> {
         EndWhy::Connect(_) => Some("is the server running, and are host and port right?"),
         EndWhy::Tls(error) => tls_hint(error),
         EndWhy::Refused { status: 301..=308 } => {
-            Some("redirects are not followed: connect to what Location says, if you trust it")
+            Some("--follow goes where Location says, except from wss:// to ws://")
         }
         EndWhy::Refused { status: 401 } => {
             Some("credentials go into --bearer, or into the URL: ws://user:password@host/")
