@@ -26,8 +26,11 @@ impl File {
         file
     }
 
+    /// In one step, as secrets are to be changed: nobody reads a file that is half written.
     fn write(&self, content: &str) {
-        fs::write(&self.0, content).unwrap();
+        let new = self.0.with_extension("new");
+        fs::write(&new, content).unwrap();
+        fs::rename(&new, &self.0).unwrap();
     }
 
     fn argument(&self, kind: &str) -> String {

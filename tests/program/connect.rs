@@ -284,7 +284,7 @@ fn an_output_that_nobody_reads_ends_it_quietly() {
     drop(child.stdout.take());
     // The input stays open, so that only the output can be the reason to end.
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(b"a\nb\n").unwrap();
+    stdin.write_all(b"a\n").unwrap();
     let (send, recv) = mpsc::channel();
     thread::spawn(move || send.send(child.wait_with_output()));
     let output = recv.recv_timeout(DEADLINE).unwrap().unwrap();
