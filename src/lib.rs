@@ -66,6 +66,7 @@
 //! | closing | §7 | [`proto::Close`], [`proto::Closed`] |
 //! | UTF-8 | §8.1 | [`proto::utf8`] |
 //! | limits | §10.4 | [`proto::Config`] |
+//! | compression | RFC 7692 | [`proto::Deflate`], [`proto::DeflateParams`] |
 //! | all of it, seen from outside | §5 | [`inspect::Decoder`], [`inspect::Conversation`] |
 //!
 //! # Features

@@ -37,7 +37,7 @@ impl Fault {
     #[must_use]
     pub fn section(&self) -> String {
         match self {
-            Self::Protocol(error) => format!("RFC 6455 §{}", error.section()),
+            Self::Protocol(error) => format!("{} §{}", error.document(), error.section()),
             Self::Handshake(error) => error.section().to_owned(),
             Self::AfterClose => "RFC 6455 §5.5.1".to_owned(),
         }
@@ -92,11 +92,13 @@ const fn protocol_name(error: &ProtocolError) -> &'static str {
         ProtocolError::UnexpectedContinuation => "unexpected-continuation",
         ProtocolError::ExpectedContinuation => "expected-continuation",
         ProtocolError::InvalidUtf8 => "invalid-utf8",
+        ProtocolError::InvalidDeflate => "invalid-deflate",
         ProtocolError::CloseTooShort => "close-too-short",
         ProtocolError::InvalidCloseCode(_) => "invalid-close-code",
         ProtocolError::InvalidCloseReason => "invalid-close-reason",
         ProtocolError::FrameTooLarge { .. } => "frame-too-large",
         ProtocolError::MessageTooLarge { .. } => "message-too-large",
+        ProtocolError::InflatedTooLarge { .. } => "inflated-too-large",
         ProtocolError::TooManyFragments { .. } => "too-many-fragments",
         ProtocolError::MessageTooSlow { .. } => "message-too-slow",
     }
@@ -113,6 +115,7 @@ const fn handshake_name(error: &HandshakeError) -> &'static str {
         HandshakeError::Body => "body",
         HandshakeError::SubprotocolNotOffered => "subprotocol-not-offered",
         HandshakeError::ExtensionNotOffered => "extension-not-offered",
+        HandshakeError::ExtensionParams => "extension-params",
         HandshakeError::TooManyInterims => "too-many-interims",
         HandshakeError::TimedOut | HandshakeError::Undecided => "timed-out",
         HandshakeError::EndOfFile => "end-of-file",

@@ -72,6 +72,7 @@ impl Buffers {
     pub(super) fn discard_received(&mut self) -> usize {
         let discarded = self.recv.len();
         self.recv.finish();
+        self.recv.finish_inflated();
         self.recv.consume(self.recv.unparsed_len());
         discarded
     }
@@ -110,6 +111,7 @@ impl<B: Buffer> Pool<B> {
 fn lend<B: Buffer>(working: &mut B, held: &mut B) {
     if held.len() >= LARGE {
         mem::swap(working, held);
+        working.succeed(held);
     } else if held.len() > 0 {
         working.load(held);
         *held = B::default();
@@ -125,6 +127,7 @@ fn settle<B: Buffer>(working: &mut B, held: &mut B, spare: &mut Pool<B>) {
             false => spare.take(),
         };
         *held = mem::replace(working, own);
+        working.succeed(held);
         return;
     }
     let remainder = match working.len() {
@@ -133,7 +136,9 @@ fn settle<B: Buffer>(working: &mut B, held: &mut B, spare: &mut Pool<B>) {
     };
     let own = mem::replace(held, remainder);
     if waits {
-        spare.put(mem::replace(working, own));
+        let mut emptied = mem::replace(working, own);
+        working.succeed(&mut emptied);
+        spare.put(emptied);
     }
 }
 
@@ -145,6 +150,8 @@ trait Buffer: Default {
     fn load(&mut self, held: &Self);
     /// Moves out what is held, into a buffer of just that size.
     fn take_remainder(&mut self) -> Self;
+    /// Takes over the codecs that another has for all connections: those stay with the loop.
+    fn succeed(&mut self, other: &mut Self);
 }
 
 impl Buffer for RecvBuffer {
@@ -166,6 +173,10 @@ impl Buffer for RecvBuffer {
     fn take_remainder(&mut self) -> Self {
         self.take_held()
     }
+
+    fn succeed(&mut self, other: &mut Self) {
+        Self::succeed(self, other);
+    }
 }
 
 impl Buffer for SendBuffer {
@@ -183,6 +194,10 @@ impl Buffer for SendBuffer {
 
     fn take_remainder(&mut self) -> Self {
         self.take_pending()
+    }
+
+    fn succeed(&mut self, other: &mut Self) {
+        Self::succeed(self, other);
     }
 }
 

@@ -13,7 +13,8 @@ use crate::net::remote::Remote;
 use crate::net::topics::{SubscribeError, Subscriptions};
 use crate::net::trace::Trace;
 use crate::proto::{
-    Close, CloseCode, Connection, Data, Fragments, Kind, Prepared, Role, SendBuffer, SendError,
+    Close, CloseCode, Compress, Compressors, Connection, Data, DeflateParams, Fragments, Kind,
+    Prepared, Role, SendBuffer, SendError,
 };
 
 /// Names one connection of a loop, or of a [group](crate::net::Threads) of them, for as long as
@@ -177,6 +178,19 @@ impl Peer<'_> {
         self.connection.is_open()
     }
 
+    /// The compression that was agreed to, if any was.
+    #[must_use]
+    pub fn compression(&self) -> Option<&DeflateParams> {
+        self.connection.compression()
+    }
+
+    /// What the loop's connections compress with, as far as they share it: to
+    /// [compress](Prepared::compressed) a message once for many peers.
+    #[must_use]
+    pub fn compressors(&mut self) -> &mut Compressors {
+        self.send.compressors()
+    }
+
     /// Queues a message as it was received: text, binary, or a piece of either as a fragment.
     ///
     /// # Errors
@@ -217,6 +231,20 @@ impl Peer<'_> {
     pub fn send_binary(&mut self, data: &[u8]) -> Result<(), SendError> {
         let sent = self.connection.send_binary(data, self.send);
         self.hub.counters.count_sent(Kind::Binary, sent)
+    }
+
+    /// Queues a message, compressed or not as it is wished.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_data(&mut self, data: Data<'_>, compress: Compress) -> Result<(), SendError> {
+        let kind = match data {
+            Data::Text(_) => Kind::Text,
+            Data::Binary(_) => Kind::Binary,
+        };
+        let sent = self.connection.send_data(data, compress, self.send);
+        self.hub.counters.count_sent(kind, sent)
     }
 
     /// Queues a message that was encoded once for many.

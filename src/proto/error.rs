@@ -38,6 +38,8 @@ pub enum ProtocolError {
     ExpectedContinuation,
     /// A text that is not, or can no longer become, UTF-8 (§8.1).
     InvalidUtf8,
+    /// A compressed message that is not what a message compresses to (RFC 7692 §7.2.2).
+    InvalidDeflate,
     /// A Close frame with a payload of one byte (§5.5.1).
     CloseTooShort,
     /// A Close frame with a code that may not be sent (§7.4).
@@ -55,6 +57,12 @@ pub enum ProtocolError {
     MessageTooLarge {
         /// The bytes declared so far.
         declared: u64,
+        /// The limit in force,
+        /// [`Config::message_size_max`](crate::proto::Config::message_size_max).
+        max: u64,
+    },
+    /// A compressed message that inflates to more than our limit (§10.4).
+    InflatedTooLarge {
         /// The limit in force,
         /// [`Config::message_size_max`](crate::proto::Config::message_size_max).
         max: u64,
@@ -77,19 +85,32 @@ impl ProtocolError {
     #[must_use]
     pub const fn close_code(&self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::InvalidDeflate | Self::InvalidCloseReason => {
+                CloseCode::INVALID_PAYLOAD
+            }
             Self::FrameTooLarge { .. }
             | Self::MessageTooLarge { .. }
+            | Self::InflatedTooLarge { .. }
             | Self::TooManyFragments { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::MessageTooSlow { .. } => CloseCode::POLICY_VIOLATION,
             _ => CloseCode::PROTOCOL_ERROR,
         }
     }
 
-    /// The section of RFC 6455 that was broken, or that lets us refuse.
+    /// The document that has the rule.
+    #[must_use]
+    pub const fn document(&self) -> &'static str {
+        match self {
+            Self::InvalidDeflate => "RFC 7692",
+            _ => "RFC 6455",
+        }
+    }
+
+    /// The section of it that was broken, or that lets us refuse.
     #[must_use]
     pub const fn section(&self) -> &'static str {
         match self {
+            Self::InvalidDeflate => "7.2.2",
             Self::MissingMask | Self::UnexpectedMask => "5.1",
             Self::ReservedBits
             | Self::ReservedOpcode(_)
@@ -102,6 +123,7 @@ impl ProtocolError {
             Self::InvalidUtf8 => "8.1",
             Self::FrameTooLarge { .. }
             | Self::MessageTooLarge { .. }
+            | Self::InflatedTooLarge { .. }
             | Self::TooManyFragments { .. }
             | Self::MessageTooSlow { .. } => "10.4",
         }
@@ -131,6 +153,7 @@ impl fmt::Display for ProtocolError {
                 f.write_str("a new message begins before the last is finished")
             }
             Self::InvalidUtf8 => f.write_str("a text is not UTF-8"),
+            Self::InvalidDeflate => f.write_str("a compressed message is not sound DEFLATE"),
             Self::CloseTooShort => f.write_str("a Close frame has a payload of one byte"),
             Self::InvalidCloseCode(number) => {
                 write!(f, "the close code {number} may not be sent")
@@ -148,6 +171,12 @@ impl fmt::Display for ProtocolError {
                     "a message declares {declared} bytes, more than the limit of {max}"
                 )
             }
+            Self::InflatedTooLarge { max } => {
+                write!(
+                    f,
+                    "a message inflates to more than the limit of {max} bytes"
+                )
+            }
             Self::TooManyFragments { max } => {
                 write!(f, "a message has more fragments than the limit of {max}")
             }
@@ -155,7 +184,7 @@ impl fmt::Display for ProtocolError {
                 write!(f, "a message was not finished within {max:?}")
             }
         }?;
-        write!(f, " (RFC 6455 section {})", self.section())
+        write!(f, " ({} section {})", self.document(), self.section())
     }
 }
 

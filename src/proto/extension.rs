@@ -33,6 +33,8 @@ pub struct Param<'a> {
     pub name: &'a str,
     /// A token, if there is a value; quotes and backslashes are taken off.
     pub value: Option<Cow<'a, str>>,
+    /// Whether the value was in quotes, which an extension may not allow.
+    pub quoted: bool,
 }
 
 impl<'a> Extension<'a> {
@@ -119,21 +121,26 @@ impl<'a> Cursor<'a> {
         }
         self.skip_blanks();
         let name = self.token()?;
-        let value = match self.eat(b'=') {
-            true => Some(self.value()?),
-            false => None,
+        let (value, quoted) = match self.eat(b'=') {
+            true => self.value().map(|(value, quoted)| (Some(value), quoted))?,
+            false => (None, false),
         };
-        Ok(Some(Param { name, value }))
+        Ok(Some(Param {
+            name,
+            value,
+            quoted,
+        }))
     }
 
-    fn value(&mut self) -> Result<Cow<'a, str>, Malformed> {
+    /// A value, and whether it is in quotes.
+    fn value(&mut self) -> Result<(Cow<'a, str>, bool), Malformed> {
         self.skip_blanks();
         match self.rest.split_first() {
             Some((b'"', quoted)) => {
                 self.rest = quoted;
-                self.quoted()
+                Ok((self.quoted()?, true))
             }
-            _ => self.token().map(Cow::Borrowed),
+            _ => Ok((Cow::Borrowed(self.token()?), false)),
         }
     }
 

@@ -104,6 +104,7 @@ fn an_acceptance_chooses_a_subprotocol_and_adds_headers() {
     let acceptance = Acceptance {
         subprotocol: Some("superchat".to_owned()),
         headers,
+        ..Acceptance::default()
     };
     let (_, _, sent) = accept(serve(request).unwrap(), &acceptance).unwrap();
     let added = "Sec-WebSocket-Protocol: superchat\r\nSet-Cookie: a=b\r\n\r\n";

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openline::proto::{
-    Chunk, ClosedWhy, Config, Connection, Event, Kind, Party, ProtocolError, RecvBuffer, Role,
-    SendBuffer,
+    Chunk, ClosedWhy, Config, Connection, DeflateParams, Event, Kind, Party, ProtocolError,
+    RecvBuffer, Role, SendBuffer,
 };
 
 /// An event with content of its own; adjacent chunks of one message are joined.
@@ -45,6 +45,26 @@ impl End {
         let now = Instant::now();
         let mut end = Self::alone(role, config.clone(), now);
         end.twin = Some(Box::new(Self::alone(role, config, now)));
+        end
+    }
+
+    /// An end whose handshake agreed to compression.
+    pub fn compressed(role: Role, config: Config, params: DeflateParams) -> Self {
+        let now = Instant::now();
+        let mut end = Self::alone_compressed(role, config.clone(), now, params);
+        end.twin = Some(Box::new(Self::alone_compressed(role, config, now, params)));
+        end
+    }
+
+    /// The same without a twin.
+    pub fn alone_compressed(
+        role: Role,
+        config: Config,
+        now: Instant,
+        params: DeflateParams,
+    ) -> Self {
+        let mut end = Self::alone(role, config, now);
+        end.connection = end.connection.with_compression(params);
         end
     }
 

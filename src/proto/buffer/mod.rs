@@ -4,4 +4,5 @@ mod recv;
 mod send;
 
 pub use recv::RecvBuffer;
+pub(crate) use recv::Region;
 pub use send::SendBuffer;

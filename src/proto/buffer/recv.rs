@@ -13,11 +13,23 @@
 //! control frames between its fragments leave the dead part behind. A message that needs no
 //! gathering is unmasked and delivered where it lies. Every byte of the region is initialised
 //! once, when the region is allocated, so that a read needs no zeroing.
+//!
+//! A compressed message is gathered in a region of its own, where it is inflated to.
 
 use std::ops::Range;
 
+use crate::proto::deflate::{Corrupt, Decompressor, Inflated};
 use crate::proto::mask::MaskingKey;
 use crate::proto::utf8::{self, InvalidAt, Validator};
+
+/// Where a message lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Region {
+    /// Among the bytes received, in one piece or assembled.
+    Received,
+    /// Where it was inflated to.
+    Inflated,
+}
 
 /// Bytes received: the transport fills it, the protocol consumes it.
 ///
@@ -36,9 +48,12 @@ pub struct RecvBuffer {
     message: Range<usize>,
     parsed: usize,
     filled: usize,
-    /// The first `checked` bytes of the assembled message were checked by `text`.
+    /// The first `checked` bytes of the message, assembled or inflated, were checked by `text`.
     text: Validator,
     checked: usize,
+    inflated: Inflated,
+    /// At rest, for the next compressed message that does not build on another.
+    decompressor: Option<Box<Decompressor>>,
     /// How many bytes the frame in progress still lacks, as its header declared.
     lacking: u64,
 }
@@ -54,15 +69,17 @@ impl RecvBuffer {
             filled: 0,
             text: Validator::new(),
             checked: 0,
+            inflated: Inflated::new(),
+            decompressor: None,
             lacking: 0,
         }
     }
 
-    /// The bytes held: assembled and unparsed.
+    /// The bytes held: assembled or inflated, and unparsed.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.message.len() + self.unparsed_len()
+        self.received_len() + self.inflated.len()
     }
 
     /// Whether nothing is held, so that the buffer may serve another connection.
@@ -75,7 +92,7 @@ impl RecvBuffer {
     /// The bytes of memory allocated.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() + self.inflated.capacity()
     }
 
     /// How many bytes the frame in progress still lacks, as its header declared: a hint how much
@@ -131,7 +148,7 @@ impl RecvBuffer {
     /// complete when the read ends keeps only the bytes that came.
     #[must_use]
     pub fn take_held(&mut self) -> Self {
-        let mut bytes = Vec::with_capacity(self.len());
+        let mut bytes = Vec::with_capacity(self.received_len());
         bytes.extend_from_slice(&self.bytes[self.message.clone()]);
         bytes.extend_from_slice(&self.bytes[self.parsed..self.filled]);
         let held = Self {
@@ -141,6 +158,8 @@ impl RecvBuffer {
             text: self.text,
             checked: self.checked,
             lacking: self.lacking,
+            inflated: self.inflated.take(),
+            decompressor: None,
             bytes,
         };
         self.rewind();
@@ -158,18 +177,28 @@ impl RecvBuffer {
             "one connection's bytes in a buffer at a time"
         );
         self.rewind();
-        if self.bytes.len() < held.len() {
-            self.make_room(held.len());
+        let received = held.received_len();
+        if self.bytes.len() < received {
+            self.make_room(received);
         }
         let message = held.message.len();
         self.bytes[..message].copy_from_slice(&held.bytes[held.message.clone()]);
-        self.bytes[message..held.len()].copy_from_slice(held.unparsed());
+        self.bytes[message..received].copy_from_slice(held.unparsed());
+        self.inflated.load(&held.inflated);
         self.message = 0..message;
         self.parsed = message;
-        self.filled = held.len();
+        self.filled = received;
         self.text = held.text;
         self.checked = held.checked;
         self.lacking = held.lacking;
+    }
+
+    /// Takes over what `other` has at rest for those that share it: where one buffer takes the
+    /// place of another, as a loop's does while a connection keeps the one that it was given.
+    pub fn succeed(&mut self, other: &mut Self) {
+        if self.decompressor.is_none() {
+            self.decompressor = other.decompressor.take();
+        }
     }
 
     /// The bytes not yet parsed.
@@ -223,7 +252,7 @@ impl RecvBuffer {
                 );
                 self.message = range;
                 self.checked = n;
-                self.finish_text()
+                self.finish_text(Region::Received)
             }
             _ => utf8::check(&self.bytes[range]).ok(),
         }
@@ -234,6 +263,16 @@ impl RecvBuffer {
     #[inline]
     pub(crate) fn at(&self, range: Range<usize>) -> &[u8] {
         &self.bytes[range]
+    }
+
+    /// The same, or the bytes at a range that `finish_inflated` returned; those are valid until
+    /// the next call of `inflate`.
+    #[inline]
+    pub(crate) fn at_region(&self, region: Region, range: Range<usize>) -> &[u8] {
+        match region {
+            Region::Received => self.at(range),
+            Region::Inflated => self.inflated.truncated(range),
+        }
     }
 
     /// Moves the next `n` unparsed bytes, unmasked, to the end of the assembled message.
@@ -269,6 +308,63 @@ impl RecvBuffer {
         Ok(())
     }
 
+    /// Unmasks the next `n` unparsed bytes but for the first `done`.
+    pub(crate) fn unmask_ahead(&mut self, done: usize, n: usize, key: Option<MaskingKey>) {
+        if let Some(key) = key {
+            key.apply(&mut self.bytes[self.parsed + done..self.parsed + n]);
+        }
+    }
+
+    /// Inflates the next `n` unparsed bytes until they are taken or `max` bytes are inflated;
+    /// passes over those taken, and answers how many that were.
+    pub(crate) fn inflate(
+        &mut self,
+        n: usize,
+        decompressor: &mut Decompressor,
+        max: usize,
+    ) -> Result<usize, Corrupt> {
+        let payload = &self.bytes[self.parsed..self.parsed + n];
+        let taken = decompressor.inflate(payload, &mut self.inflated, max)?;
+        self.parsed += taken;
+        Ok(taken)
+    }
+
+    /// What is inflated.
+    pub(crate) fn inflated(&self) -> &Inflated {
+        &self.inflated
+    }
+
+    /// Keeps the first `len` bytes of what is inflated.
+    pub(crate) fn truncate_inflated(&mut self, len: usize) {
+        self.inflated.truncate(len);
+    }
+
+    /// Checks what is inflated and not checked yet, of a text.
+    pub(crate) fn check_inflated(&mut self) -> Result<(), InvalidAt> {
+        let new = &self.inflated.bytes()[self.checked..];
+        self.checked += new.len();
+        self.text.push(new)
+    }
+
+    /// Gives away what is inflated: returns how much that is, from the front of its region.
+    pub(crate) fn finish_inflated(&mut self) -> Range<usize> {
+        let len = self.inflated.len();
+        self.inflated.truncate(0);
+        self.text = Validator::new();
+        self.checked = 0;
+        0..len
+    }
+
+    /// The decompressor at rest, if there is one.
+    pub(crate) fn take_decompressor(&mut self) -> Option<Box<Decompressor>> {
+        self.decompressor.take()
+    }
+
+    /// Takes it back.
+    pub(crate) fn put_decompressor(&mut self, decompressor: Box<Decompressor>) {
+        self.decompressor = Some(decompressor);
+    }
+
     /// Ends the assembled message and returns where it lies.
     #[inline]
     pub(crate) fn finish(&mut self) -> Range<usize> {
@@ -277,12 +373,16 @@ impl RecvBuffer {
         std::mem::take(&mut self.message)
     }
 
-    /// Ends the assembled message and returns it, if it was absorbed as text and is complete.
+    /// Ends the message in this region and returns it, if it was checked as text and is complete.
     #[inline]
-    pub(crate) fn finish_text(&mut self) -> Option<&str> {
-        let complete = self.checked == self.message.len() && self.text.is_complete();
-        let message = self.finish();
-        if !complete {
+    pub(crate) fn finish_text(&mut self, region: Region) -> Option<&str> {
+        let is_complete = self.text.is_complete();
+        let checked = self.checked;
+        let message = match region {
+            Region::Received => self.finish(),
+            Region::Inflated => self.finish_inflated(),
+        };
+        if checked != message.len() || !is_complete {
             return None;
         }
         // A megabyte of text would otherwise be checked a second time, which costs as much as
@@ -290,10 +390,12 @@ impl RecvBuffer {
         // SAFETY: `text` has taken all bytes of the message in order, refused none and ended on
         // a character's end, or `take_text` has just seen that all are ASCII, so they are UTF-8.
         // Nothing writes to them in between: `absorb`, `unmask`, `take_text` and `spare_mut` write
-        // behind the message, and moves keep its content.
+        // behind the message, as `inflate` does in its region, and moves keep its content.
         #[allow(unsafe_code)]
         unsafe {
-            Some(std::str::from_utf8_unchecked(&self.bytes[message]))
+            Some(std::str::from_utf8_unchecked(
+                self.at_region(region, message),
+            ))
         }
     }
 
@@ -313,6 +415,12 @@ impl RecvBuffer {
         to
     }
 
+    /// The bytes held among those received.
+    #[inline]
+    fn received_len(&self) -> usize {
+        self.message.len() + self.unparsed_len()
+    }
+
     #[inline]
     fn rewind(&mut self) {
         self.message = 0..0;
@@ -325,7 +433,7 @@ impl RecvBuffer {
 
     #[cold]
     fn make_room(&mut self, size: usize) {
-        let held = self.len();
+        let held = self.received_len();
         let room = self.bytes.len() - self.filled;
         let unused = self.bytes.len() - held;
         // Moving pays when it moves no more bytes than it frees: so work stays linear. It is
@@ -376,7 +484,7 @@ const READS: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use super::{READS, RecvBuffer};
+    use super::{READS, RecvBuffer, Region};
     use crate::proto::mask::MaskingKey;
 
     #[test]
@@ -452,7 +560,7 @@ mod tests {
             recv.absorb_text(text.len(), None).unwrap();
             recv.absorb(binary.len(), None);
             recv.absorb_text(more.len(), None).unwrap();
-            recv.finish_text().map(str::to_owned)
+            recv.finish_text(Region::Received).map(str::to_owned)
         };
         assert_eq!(
             absorbed(b"a\xc3", b"", b"\xa9b").as_deref(),
@@ -474,6 +582,6 @@ mod tests {
         assert!(shared.absorb_text(3, None).is_err());
         shared.finish();
         shared.put_held(&held);
-        assert_eq!(shared.finish_text(), Some("abc"));
+        assert_eq!(shared.finish_text(Region::Received), Some("abc"));
     }
 }

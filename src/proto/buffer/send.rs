@@ -1,6 +1,7 @@
 //! The bytes to send, those that wait in one piece.
 
 use crate::proto::copy::copy;
+use crate::proto::deflate::Compressors;
 use crate::proto::frame::{EncodedHeader, PADDED_SIZE};
 
 /// Bytes to send: the protocol appends to it, the transport drains it.
@@ -16,6 +17,7 @@ pub struct SendBuffer {
     bytes: Vec<u8>,
     sent: usize,
     end: usize,
+    compressors: Compressors,
 }
 
 impl SendBuffer {
@@ -26,6 +28,7 @@ impl SendBuffer {
             bytes: Vec::new(),
             sent: 0,
             end: 0,
+            compressors: Compressors::new(),
         }
     }
 
@@ -81,7 +84,18 @@ impl SendBuffer {
             sent: 0,
             end: bytes.len(),
             bytes,
+            compressors: Compressors::new(),
         }
+    }
+
+    /// Takes over the compressors of `other`: where one buffer takes the place of another.
+    pub fn succeed(&mut self, other: &mut Self) {
+        self.compressors.succeed(&mut other.compressors);
+    }
+
+    /// What the connections that send by this buffer compress with, as far as they share it.
+    pub fn compressors(&mut self) -> &mut Compressors {
+        &mut self.compressors
     }
 
     /// Makes room for `n` bytes behind those that wait, for the caller to fill.

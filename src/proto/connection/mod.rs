@@ -7,24 +7,29 @@
 //! [RFC 6455 §5]: https://www.rfc-editor.org/rfc/rfc6455#section-5
 
 mod close;
+mod compression;
+mod prepared;
 mod read;
 mod write;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::proto::buffer::{RecvBuffer, SendBuffer};
+use crate::proto::buffer::{RecvBuffer, Region, SendBuffer};
 use crate::proto::close::Close;
 use crate::proto::config::Config;
+use crate::proto::deflate::DeflateParams;
 use crate::proto::error::ProtocolError;
 use crate::proto::event::{Chunk, Event, Kind};
 use crate::proto::frame::{Opcode, Role};
 use crate::proto::timer::Timers;
 
 use close::State;
+use compression::Compression;
+pub use prepared::Prepared;
 use read::{Reader, Step, Whole};
-use write::MaskingKeys;
-pub use write::{Data, Fragments, Prepared, Vectored};
+pub use write::{Compress, Data, Fragments, Vectored};
+use write::{MaskingKeys, Writing};
 
 /// One end of an open connection: bytes in, events out, bytes out.
 ///
@@ -59,9 +64,10 @@ pub struct Connection {
     masking: Option<Box<MaskingKeys>>,
     state: Result<State, ProtocolError>,
     reader: Reader,
-    /// The kind of the message in fragments that we have begun to send.
-    writing: Option<Kind>,
+    /// The message in fragments that we have begun to send.
+    writing: Option<Writing>,
     timers: Timers,
+    compression: Compression,
     /// Whether the peer's stream has ended.
     eof: bool,
 }
@@ -83,8 +89,24 @@ impl Connection {
             reader: Reader::default(),
             writing: None,
             timers: Timers::new(now),
+            compression: Compression::default(),
             eof: false,
         }
+    }
+
+    /// The same connection with the compression that its handshake agreed to (RFC 7692).
+    ///
+    /// # Panics
+    ///
+    /// If its [`Config::compression`] does not say how to compress.
+    #[must_use]
+    pub fn with_compression(mut self, params: DeflateParams) -> Self {
+        assert!(
+            self.config.compression.is_some(),
+            "who agrees to compression knows how to compress"
+        );
+        self.compression = Compression::agreed(params);
+        self
     }
 
     /// The next event that the bytes in `recv` make; `None`: more bytes, please.
@@ -124,30 +146,37 @@ impl Connection {
         send: &mut SendBuffer,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         let unparsed = recv.unparsed_len();
-        let step = match self.reader.next(&self.config, self.role(), recv) {
+        let role = self.role();
+        let next = self
+            .reader
+            .next(&self.config, role, recv, &mut self.compression);
+        let step = match next {
             Ok(step) => step,
             Err(error) => return Err(self.fail(error, send)),
         };
         Ok(Some(match step {
             Step::Whole(whole) => return self.whole(now, whole, recv, send),
-            Step::Gathered(kind) => {
+            Step::Gathered(kind, region) => {
                 self.timers.received_message(now);
                 match kind {
                     Kind::Binary => {
-                        let payload = recv.finish();
-                        Event::Binary(recv.at(payload))
+                        let payload = match region {
+                            Region::Received => recv.finish(),
+                            Region::Inflated => recv.finish_inflated(),
+                        };
+                        Event::Binary(recv.at_region(region, payload))
                     }
-                    Kind::Text => match recv.finish_text() {
+                    Kind::Text => match recv.finish_text(region) {
                         Some(text) => Event::Text(text),
                         None => return Err(self.fail(ProtocolError::InvalidUtf8, send)),
                     },
                 }
             }
-            Step::Chunk(kind, payload, last) => {
+            Step::Chunk(kind, region, payload, last) => {
                 self.timers.received_message(now);
                 Event::Chunk(Chunk {
                     kind,
-                    data: recv.at(payload),
+                    data: recv.at_region(region, payload),
                     last,
                 })
             }
@@ -212,6 +241,12 @@ impl Connection {
     #[must_use]
     pub fn role(&self) -> Role {
         write::role(self.masking.as_deref())
+    }
+
+    /// The compression that was agreed to, if any was.
+    #[must_use]
+    pub fn compression(&self) -> Option<&DeflateParams> {
+        self.compression.params()
     }
 
     /// The limits and timers in force.

@@ -1,22 +1,25 @@
 //! Reading: from bytes to whole messages, chunks and control frames ([RFC 6455 §5.4], §5.5).
 //!
-//! What is decided here are ranges of the receive buffer; `Connection` turns one into a slice. Every byte is looked at once: a frame whose header was read is taken off the buffer
-//! piece by piece as it arrives, unmasked, and, if it is text, checked.
+//! What is decided here are ranges of the receive buffer; `Connection` turns one into a slice.
+//! Every byte is looked at once: a frame whose header was read is taken off the buffer piece by
+//! piece as it arrives, unmasked, inflated if it is compressed, and, if it is text, checked.
 //!
 //! [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
 
 use std::ops::Range;
 use std::time::Instant;
 
-use crate::proto::buffer::RecvBuffer;
+use crate::proto::buffer::{RecvBuffer, Region};
 use crate::proto::config::{Config, Delivery};
+use crate::proto::connection::compression::Compression;
+use crate::proto::deflate::{Corrupt, Decompressor};
 use crate::proto::error::ProtocolError;
 use crate::proto::event::Kind;
 use crate::proto::frame::{FrameHeader, Opcode, Role};
 use crate::proto::mask::MaskingKey;
 use crate::proto::utf8::{InvalidAt, Validator};
 
-/// What the next bytes make; the ranges are of the receive buffer, unmasked.
+/// What the next bytes make; the ranges are of the receive buffer, unmasked and inflated.
 #[derive(Debug)]
 pub(super) enum Step {
     /// More bytes, please.
@@ -24,9 +27,9 @@ pub(super) enum Step {
     /// A message that lies there whole.
     Whole(Whole),
     /// A message that is gathered in the receive buffer. Text was checked on the way.
-    Gathered(Kind),
+    Gathered(Kind, Region),
     /// A piece of a message, checked; and whether it is the last.
-    Chunk(Kind, Range<usize>, bool),
+    Chunk(Kind, Region, Range<usize>, bool),
     /// A control frame's payload.
     Ping(Range<usize>),
     Pong(Range<usize>),
@@ -60,8 +63,32 @@ struct Message {
     begun: Option<Instant>,
     /// Of a text that is delivered in chunks; the receive buffer checks one that is gathered.
     utf8: Validator,
-    /// The text was found not to be UTF-8, and the chunk before that was delivered.
-    refused: bool,
+    /// What was found wrong, once the chunk before that was delivered.
+    refused: Option<Fault>,
+    /// RFC 7692 §6: RSV1 was set on its first frame.
+    compressed: bool,
+    /// More may come out of what was taken: the last bytes of a frame are not its end.
+    unfinished: bool,
+}
+
+/// What can be wrong behind a chunk that is right.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Utf8,
+    Deflate,
+    Size,
+}
+
+impl Fault {
+    fn error(self, config: &Config) -> ProtocolError {
+        match self {
+            Self::Utf8 => ProtocolError::InvalidUtf8,
+            Self::Deflate => ProtocolError::InvalidDeflate,
+            Self::Size => ProtocolError::InflatedTooLarge {
+                max: config.message_size_max,
+            },
+        }
+    }
 }
 
 /// The frame whose payload is arriving, or the last one that did.
@@ -128,11 +155,15 @@ impl Reader {
         config: &Config,
         role: Role,
         recv: &mut RecvBuffer,
+        compression: &mut Compression,
     ) -> Result<Step, ProtocolError> {
         loop {
             if let Some(message) = &mut self.message
                 && message.is_within_frame()
-                && let Some(step) = message.take_payload(config, recv)?
+                && let Some(step) = match message.compressed {
+                    false => message.take_payload(config, recv)?,
+                    true => message.take_compressed(config, role, recv, compression)?,
+                }
             {
                 return Ok(self.pass(step));
             }
@@ -140,8 +171,12 @@ impl Reader {
                 recv.set_lacking(0);
                 return Ok(Step::More);
             };
-            // §5.2: no extension is agreed to that would give RSV1 a meaning.
-            if header.rsv1 {
+            // §5.2, and RFC 7692 §6: RSV1 says of a message's first frame that the message is
+            // compressed, if that was agreed to, and has no meaning on any other frame.
+            if header.rsv1
+                && (compression.params().is_none()
+                    || !matches!(header.opcode, Opcode::Text | Opcode::Binary))
+            {
                 return Err(ProtocolError::ReservedBits);
             }
             let kind = match header.opcode {
@@ -154,6 +189,7 @@ impl Reader {
             };
             if let (Some(kind), true, None, Delivery::Whole) =
                 (kind, header.fin, &self.message, config.delivery)
+                && !header.rsv1
                 && header.payload_len <= config.frame_size_max.min(config.message_size_max)
                 && let Some(len) = take_header(header, size, recv)
             {
@@ -196,24 +232,27 @@ impl Reader {
         recv: &mut RecvBuffer,
     ) -> Result<Option<Step>, ProtocolError> {
         let message = match (&mut self.message, kind) {
-            (message @ None, Some(kind)) => message.insert(Box::new(Message::new(kind))),
+            (message @ None, Some(kind)) => {
+                message.insert(Box::new(Message::new(kind, header.rsv1)))
+            }
             (Some(message), None) => message,
             // §5.4: fragments of one message are not interleaved with another's.
             (Some(_), Some(_)) => return Err(ProtocolError::ExpectedContinuation),
             (None, None) => return Err(ProtocolError::UnexpectedContinuation),
         };
         // §10.4: limits hold for what is declared, before it comes.
-        if header.payload_len > config.frame_size_max {
+        let (frame_size_max, message_size_max) = config.declared_max(message.compressed);
+        if header.payload_len > frame_size_max {
             return Err(ProtocolError::FrameTooLarge {
                 declared: header.payload_len,
-                max: config.frame_size_max,
+                max: frame_size_max,
             });
         }
         message.declared = message.declared.saturating_add(header.payload_len);
-        if message.declared > config.message_size_max {
+        if message.declared > message_size_max {
             return Err(ProtocolError::MessageTooLarge {
                 declared: message.declared,
-                max: config.message_size_max,
+                max: message_size_max,
             });
         }
         if message.fragments >= config.fragments_max.max(1) {
@@ -230,6 +269,10 @@ impl Reader {
         recv.consume(size);
         // An empty frame has no payload to wait for.
         match header.payload_len {
+            0 if message.compressed => {
+                message.unfinished = header.fin;
+                Ok(None)
+            }
             0 => message.end_frame(config),
             _ => Ok(None),
         }
@@ -237,7 +280,7 @@ impl Reader {
 
     /// Passes a step on; the message is over if the step ends it.
     fn pass(&mut self, step: Step) -> Step {
-        if let Step::Gathered(_) | Step::Chunk(.., true) = step {
+        if let Step::Gathered(..) | Step::Chunk(.., true) = step {
             self.message = None;
         }
         step
@@ -245,7 +288,7 @@ impl Reader {
 }
 
 impl Message {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: Kind, compressed: bool) -> Self {
         Self {
             kind,
             frame: Frame::default(),
@@ -253,12 +296,14 @@ impl Message {
             fragments: 0,
             begun: None,
             utf8: Validator::default(),
-            refused: false,
+            refused: None,
+            compressed,
+            unfinished: false,
         }
     }
 
     fn is_within_frame(&self) -> bool {
-        self.frame.lacking > 0 || self.refused
+        self.frame.lacking > 0 || self.refused.is_some() || self.unfinished
     }
 
     /// Takes what has come of the frame's payload; `None` when the frame is over and another
@@ -268,8 +313,8 @@ impl Message {
         config: &Config,
         recv: &mut RecvBuffer,
     ) -> Result<Option<Step>, ProtocolError> {
-        if self.refused {
-            return Err(ProtocolError::InvalidUtf8);
+        if let Some(fault) = self.refused {
+            return Err(fault.error(config));
         }
         let n = usize::try_from(self.frame.lacking)
             .unwrap_or(usize::MAX)
@@ -294,21 +339,135 @@ impl Message {
             }
             (Delivery::Chunks, _) if n == 0 => Ok(Some(Step::More)),
             (Delivery::Chunks, kind) => {
-                let mut piece = recv.unmask(n, key);
-                let mut last = self.frame.lacking == 0 && self.frame.fin;
-                if kind == Kind::Text
-                    && let Err(InvalidAt(valid)) = self.check(recv.at(piece.clone()), last)
-                {
-                    if valid == 0 {
-                        return Err(ProtocolError::InvalidUtf8);
-                    }
-                    self.refused = true;
-                    piece.end = piece.start + valid;
-                    last = false;
-                }
-                Ok(Some(Step::Chunk(kind, piece, last)))
+                let piece = recv.unmask(n, key);
+                let last = self.frame.lacking == 0 && self.frame.fin;
+                self.chunk(kind, Region::Received, piece, last, recv)
             }
         }
+    }
+
+    /// Takes what has come of a compressed frame's payload, and gives what comes out of it.
+    #[inline(never)]
+    fn take_compressed(
+        &mut self,
+        config: &Config,
+        role: Role,
+        recv: &mut RecvBuffer,
+        compression: &mut Compression,
+    ) -> Result<Option<Step>, ProtocolError> {
+        if let Some(fault) = self.refused {
+            return Err(fault.error(config));
+        }
+        if recv.unparsed_len() == 0 && !self.unfinished {
+            recv.set_lacking(self.frame.lacking);
+            return Ok(Some(Step::More));
+        }
+        let Some(settings) = &config.compression else {
+            return Err(ProtocolError::ReservedBits);
+        };
+        let mut decompressor = compression.take_decompressor(settings, recv);
+        let step = self.inflate(config, recv, &mut decompressor)?;
+        let over = matches!(step, Some(Step::Gathered(..) | Step::Chunk(.., true)));
+        compression.put_decompressor(decompressor, over, role.peer(), recv);
+        Ok(step)
+    }
+
+    fn inflate(
+        &mut self,
+        config: &Config,
+        recv: &mut RecvBuffer,
+        decompressor: &mut Decompressor,
+    ) -> Result<Option<Step>, ProtocolError> {
+        let mut n = usize::try_from(self.frame.lacking)
+            .unwrap_or(usize::MAX)
+            .min(recv.unparsed_len());
+        recv.unmask_ahead(decompressor.unmasked, n, self.frame.key);
+        let unmasked = (n - decompressor.unmasked) as u64;
+        self.frame.key = self.frame.key.map(|key| key.at(unmasked));
+        decompressor.unmasked = n;
+        let left = config.message_size_max.saturating_sub(decompressor.given);
+        let size_max = usize::try_from(left).unwrap_or(usize::MAX);
+        // Whatever the pieces in which payload comes, what is wrong first is told first.
+        let mut fault = None;
+        loop {
+            // In blocks, so that what comes out is checked while it is near. One byte more than
+            // may come shows that it does.
+            let inflated = recv.inflated().len();
+            let max = inflated
+                .saturating_add(INFLATED_BLOCK)
+                .min(size_max.saturating_add(1));
+            match recv.inflate(n, decompressor, max) {
+                Ok(taken) => {
+                    n -= taken;
+                    decompressor.unmasked -= taken;
+                    self.frame.lacking -= taken as u64;
+                }
+                Err(Corrupt) => fault = Some(Fault::Deflate),
+            }
+            if recv.inflated().len() > size_max {
+                recv.truncate_inflated(size_max);
+                fault = Some(Fault::Size);
+            }
+            if config.delivery == Delivery::Chunks {
+                break;
+            }
+            // §8.1, as of a text that is not compressed.
+            if self.kind == Kind::Text {
+                recv.check_inflated()
+                    .map_err(|_| ProtocolError::InvalidUtf8)?;
+            }
+            if fault.is_some() || !decompressor.is_full() {
+                break;
+            }
+        }
+        recv.set_lacking(self.frame.lacking);
+        self.unfinished = decompressor.is_full();
+        let mut over = self.frame.lacking == 0 && self.frame.fin && !self.unfinished;
+        if over && fault.is_none() && decompressor.finish(recv.inflated()).is_err() {
+            fault = Some(Fault::Deflate);
+        }
+        let inflated = recv.inflated().len();
+        if let Some(fault) = fault {
+            if config.delivery == Delivery::Whole || inflated == 0 {
+                return Err(fault.error(config));
+            }
+            self.refused = Some(fault);
+            over = false;
+        }
+        match config.delivery {
+            Delivery::Whole if over => Ok(Some(Step::Gathered(self.kind, Region::Inflated))),
+            Delivery::Chunks if over || inflated > 0 => {
+                let piece = recv.finish_inflated();
+                if !over {
+                    decompressor.given += inflated as u64;
+                }
+                self.chunk(self.kind, Region::Inflated, piece, over, recv)
+            }
+            _ if self.frame.lacking == 0 => Ok(None),
+            _ => Ok(Some(Step::More)),
+        }
+    }
+
+    /// The step that delivers a piece, or as much of it as is text if it is to be text.
+    fn chunk(
+        &mut self,
+        kind: Kind,
+        region: Region,
+        mut piece: Range<usize>,
+        mut last: bool,
+        recv: &RecvBuffer,
+    ) -> Result<Option<Step>, ProtocolError> {
+        if kind == Kind::Text
+            && let Err(InvalidAt(valid)) = self.check(recv.at_region(region, piece.clone()), last)
+        {
+            if valid == 0 {
+                return Err(ProtocolError::InvalidUtf8);
+            }
+            self.refused = Some(Fault::Utf8);
+            piece.end = piece.start + valid;
+            last = false;
+        }
+        Ok(Some(Step::Chunk(kind, region, piece, last)))
     }
 
     /// Checks the next piece of a text, and the end of the text behind its last piece.
@@ -326,13 +485,16 @@ impl Message {
             return Ok(None);
         }
         match config.delivery {
-            Delivery::Whole => Ok(Some(Step::Gathered(self.kind))),
+            Delivery::Whole => Ok(Some(Step::Gathered(self.kind, Region::Received))),
             // An empty last frame has no piece with which the end would have been checked.
             Delivery::Chunks if !self.utf8.is_complete() => Err(ProtocolError::InvalidUtf8),
-            Delivery::Chunks => Ok(Some(Step::Chunk(self.kind, 0..0, true))),
+            Delivery::Chunks => Ok(Some(Step::Chunk(self.kind, Region::Received, 0..0, true))),
         }
     }
 }
+
+/// How much is inflated at a time before it is looked at.
+const INFLATED_BLOCK: usize = 64 << 10;
 
 /// The mask bit of the frames that this end sends (§5.1).
 const fn mask_bit(sender: Role) -> u8 {

@@ -1,4 +1,4 @@
-//! Writing: messages, fragments, prepared messages, pings ([RFC 6455 §5.4], §5.5).
+//! Writing: messages, fragments, pings ([RFC 6455 §5.4], §5.5).
 //!
 //! Nothing is queued that may not be sent: a continuation needs the guard of a message that
 //! has begun, and after a Close frame every method answers [`SendError::Closed`].
@@ -7,8 +7,8 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -50,6 +50,27 @@ pub enum Data<'a> {
     Binary(&'a [u8]),
 }
 
+/// Whether a message is to be compressed, where compression was agreed to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Compress {
+    /// If it has [`Deflate::threshold`](crate::proto::Deflate::threshold) bytes or more. A
+    /// message in fragments has, unless its first is its last.
+    #[default]
+    Threshold,
+    /// Whatever its length.
+    Always,
+    /// Not at all: for what is compressed already, or is secret and stands beside what a
+    /// stranger chooses.
+    Never,
+}
+
+/// The message in fragments that we have begun to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Writing {
+    kind: Kind,
+    compressed: bool,
+}
+
 impl<'a> Data<'a> {
     fn split(self) -> (Kind, &'a [u8]) {
         match self {
@@ -67,7 +88,7 @@ impl Connection {
     /// After a Close frame, within a message in fragments, or while the queue is full.
     #[inline]
     pub fn send_text(&mut self, text: &str, send: &mut SendBuffer) -> Result<(), SendError> {
-        self.send_message(Kind::Text, text.as_bytes(), send)
+        self.send_message(Kind::Text, text.as_bytes(), Compress::Threshold, send)
     }
 
     /// Queues a binary message in one frame.
@@ -77,36 +98,29 @@ impl Connection {
     /// As [`send_text`](Self::send_text).
     #[inline]
     pub fn send_binary(&mut self, data: &[u8], send: &mut SendBuffer) -> Result<(), SendError> {
-        self.send_message(Kind::Binary, data, send)
+        self.send_message(Kind::Binary, data, Compress::Threshold, send)
     }
 
-    /// Queues a message that was encoded once for many peers.
-    ///
-    /// A client masks it as any other (§5.3); the bytes are shared among a server's peers.
+    /// Queues a message in one frame, compressed or not as it is wished.
     ///
     /// # Errors
     ///
     /// As [`send_text`](Self::send_text).
-    pub fn send_prepared(
+    pub fn send_data(
         &mut self,
-        prepared: &Prepared,
+        data: Data<'_>,
+        compress: Compress,
         send: &mut SendBuffer,
     ) -> Result<(), SendError> {
-        if self.masking.is_some() {
-            let payload = &prepared.frame[prepared.header_size..];
-            return self.send_message(prepared.kind, payload, send);
-        }
-        self.may_begin(send)?;
-        send.extend(&prepared.frame);
-        self.timers.sent_message();
-        Ok(())
+        let (kind, payload) = data.split();
+        self.send_message(kind, payload, compress, send)
     }
 
     /// Queues the header of a message whose payload, being large, is not to be copied.
     ///
     /// The two belong together: what [`Vectored`] names is to be written by vectored writes,
     /// and what was not written when it is dropped is queued, as a copy. A client's payload is
-    /// queued at once, since masking copies it anyhow.
+    /// queued at once, since masking copies it anyhow, and so is one that is compressed.
     ///
     /// # Errors
     ///
@@ -117,8 +131,9 @@ impl Connection {
         send: &'a mut SendBuffer,
     ) -> Result<Vectored<'a>, SendError> {
         let (kind, payload) = data.split();
-        if self.masking.is_some() {
-            self.send_message(kind, payload, send)?;
+        let compress = Compress::Threshold;
+        if self.masking.is_some() || self.compresses(payload.len(), compress) {
+            self.send_message(kind, payload, compress, send)?;
             return Ok(Vectored { send, payload: &[] });
         }
         self.may_begin(send)?;
@@ -144,7 +159,7 @@ impl Connection {
         send: &'a mut SendBuffer,
     ) -> Result<Fragments<'a, str>, SendError> {
         self.may_begin(send)?;
-        Ok(Fragments::new(self, send, opcode(Kind::Text)))
+        Ok(Fragments::new(self, send, Kind::Text))
     }
 
     /// Begins a binary message in fragments.
@@ -157,13 +172,14 @@ impl Connection {
         send: &'a mut SendBuffer,
     ) -> Result<Fragments<'a, [u8]>, SendError> {
         self.may_begin(send)?;
-        Ok(Fragments::new(self, send, opcode(Kind::Binary)))
+        Ok(Fragments::new(self, send, Kind::Binary))
     }
 
     /// Goes on with the text message whose [`Fragments`] was dropped unfinished; `None` if there
     /// is no such message.
     pub fn resume_text<'a>(&'a mut self, send: &'a mut SendBuffer) -> Option<Fragments<'a, str>> {
-        (self.writing == Some(Kind::Text)).then(|| Fragments::new(self, send, Opcode::Continuation))
+        self.is_writing(Kind::Text)
+            .then(|| Fragments::new(self, send, Kind::Text))
     }
 
     /// Goes on with the binary message whose [`Fragments`] was dropped unfinished; `None` if
@@ -172,8 +188,8 @@ impl Connection {
         &'a mut self,
         send: &'a mut SendBuffer,
     ) -> Option<Fragments<'a, [u8]>> {
-        (self.writing == Some(Kind::Binary))
-            .then(|| Fragments::new(self, send, Opcode::Continuation))
+        self.is_writing(Kind::Binary)
+            .then(|| Fragments::new(self, send, Kind::Binary))
     }
 
     /// Queues a piece of a message as it was received, as the next fragment or the last: what an
@@ -184,17 +200,14 @@ impl Connection {
     ///
     /// After a Close frame, within a message of the other kind, or while the queue is full.
     pub fn send_chunk(&mut self, chunk: Chunk<'_>, send: &mut SendBuffer) -> Result<(), SendError> {
-        let opcode = match self.writing {
-            Some(kind) if kind == chunk.kind => Opcode::Continuation,
-            Some(_) => return Err(SendError::MessageUnfinished),
-            None => opcode(chunk.kind),
-        };
-        self.may_send()?;
-        self.may_queue(send)?;
-        self.queue(chunk.last, opcode, chunk.data, send);
-        self.writing = (!chunk.last).then_some(chunk.kind);
-        self.timers.sent_message();
-        Ok(())
+        if self
+            .writing
+            .is_some_and(|writing| writing.kind != chunk.kind)
+        {
+            return Err(SendError::MessageUnfinished);
+        }
+        let piece = (chunk.data, chunk.last);
+        self.send_fragment(chunk.kind, piece, Compress::Threshold, send)
     }
 
     /// Queues a Ping; its Pong comes as [`Event::Pong`](crate::proto::Event::Pong).
@@ -230,16 +243,67 @@ impl Connection {
     }
 
     #[inline]
-    fn send_message(
+    pub(super) fn send_message(
         &mut self,
         kind: Kind,
         payload: &[u8],
+        compress: Compress,
         send: &mut SendBuffer,
     ) -> Result<(), SendError> {
         self.may_begin(send)?;
-        self.queue(true, opcode(kind), payload, send);
+        match self.compresses(payload.len(), compress) {
+            false => self.queue(true, opcode(kind), payload, send),
+            true => self.queue_compressed(true, opcode(kind), payload, send),
+        }
         self.timers.sent_message();
         Ok(())
+    }
+
+    /// Queues the next fragment of a message, with whether it is the last.
+    fn send_fragment(
+        &mut self,
+        kind: Kind,
+        (piece, last): (&[u8], bool),
+        compress: Compress,
+        send: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        self.may_send()?;
+        self.may_queue(send)?;
+        let (opcode, compressed) = match self.writing {
+            Some(writing) => (Opcode::Continuation, writing.compressed),
+            None => {
+                let len = match last {
+                    true => piece.len(),
+                    // How long it will be is not known: long, or it would not be in fragments.
+                    false => usize::MAX,
+                };
+                (opcode(kind), self.compresses(len, compress))
+            }
+        };
+        match compressed {
+            false => self.queue(last, opcode, piece, send),
+            true => self.queue_compressed(last, opcode, piece, send),
+        }
+        self.writing = (!last).then_some(Writing { kind, compressed });
+        self.timers.sent_message();
+        Ok(())
+    }
+
+    /// Whether a message of `len` bytes is compressed.
+    #[inline]
+    pub(super) fn compresses(&self, len: usize, compress: Compress) -> bool {
+        if self.compression.params().is_none() {
+            return false;
+        }
+        match (&self.config.compression, compress) {
+            (Some(settings), Compress::Threshold) => len >= settings.threshold,
+            (Some(_), Compress::Always) => true,
+            _ => false,
+        }
+    }
+
+    fn is_writing(&self, kind: Kind) -> bool {
+        self.writing.is_some_and(|writing| writing.kind == kind)
     }
 
     /// §5.5.1: nothing is sent after a Close frame.
@@ -252,7 +316,7 @@ impl Connection {
     }
 
     #[inline]
-    fn may_begin(&self, send: &SendBuffer) -> Result<(), SendError> {
+    pub(super) fn may_begin(&self, send: &SendBuffer) -> Result<(), SendError> {
         self.may_send()?;
         // §5.4: messages are not interleaved.
         if self.writing.is_some() {
@@ -279,10 +343,41 @@ impl Connection {
         payload: &[u8],
         send: &mut SendBuffer,
     ) {
+        self.queue_frame(fin, false, opcode, payload, send);
+    }
+
+    /// The same, compressed. RFC 7692 §6.1: RSV1 says so on the first frame of a message.
+    #[inline(never)]
+    fn queue_compressed(&mut self, fin: bool, opcode: Opcode, piece: &[u8], send: &mut SendBuffer) {
+        let role = self.role();
+        let config = Arc::clone(&self.config);
+        let Some(settings) = &config.compression else {
+            return;
+        };
+        let shared = send.compressors();
+        let mut compressor = self.compression.take_compressor(settings, role, shared);
+        let mut output = shared.take_output();
+        let size = compressor.compress(piece, &mut output, fin);
+        self.compression
+            .put_compressor(compressor, fin, role, shared);
+        let is_first = opcode != Opcode::Continuation;
+        self.queue_frame(fin, is_first, opcode, &output[..size], send);
+        send.compressors().put_output(output);
+    }
+
+    #[inline]
+    fn queue_frame(
+        &mut self,
+        fin: bool,
+        rsv1: bool,
+        opcode: Opcode,
+        payload: &[u8],
+        send: &mut SendBuffer,
+    ) {
         let mask = self.masking.as_mut().map(|keys| keys.draw());
         let header = FrameHeader {
             fin,
-            rsv1: false,
+            rsv1,
             opcode,
             mask,
             payload_len: payload.len() as u64,
@@ -303,19 +398,27 @@ impl Connection {
 pub struct Fragments<'a, P: ?Sized> {
     connection: &'a mut Connection,
     send: &'a mut SendBuffer,
-    /// Of the next frame: the message's, and then Continuation.
-    opcode: Opcode,
+    kind: Kind,
+    compress: Compress,
     piece: PhantomData<fn(&P)>,
 }
 
 impl<'a, P: ?Sized + AsRef<[u8]>> Fragments<'a, P> {
-    fn new(connection: &'a mut Connection, send: &'a mut SendBuffer, opcode: Opcode) -> Self {
+    fn new(connection: &'a mut Connection, send: &'a mut SendBuffer, kind: Kind) -> Self {
         Self {
             connection,
             send,
-            opcode,
+            kind,
+            compress: Compress::Threshold,
             piece: PhantomData,
         }
+    }
+
+    /// Wishes that the message be compressed, or not: a wish that counts before the first
+    /// fragment.
+    #[must_use]
+    pub fn compress(self, compress: Compress) -> Self {
+        Self { compress, ..self }
     }
 
     /// Queues the next fragment.
@@ -324,14 +427,7 @@ impl<'a, P: ?Sized + AsRef<[u8]>> Fragments<'a, P> {
     ///
     /// While the queue is full, or after a Close frame.
     pub fn send(&mut self, piece: &P) -> Result<(), SendError> {
-        self.queue(false, piece)?;
-        self.connection.writing = match self.opcode {
-            Opcode::Text => Some(Kind::Text),
-            Opcode::Binary => Some(Kind::Binary),
-            _ => self.connection.writing,
-        };
-        self.opcode = Opcode::Continuation;
-        Ok(())
+        self.queue(piece, false)
     }
 
     /// Queues the last fragment, which may be empty.
@@ -340,18 +436,13 @@ impl<'a, P: ?Sized + AsRef<[u8]>> Fragments<'a, P> {
     ///
     /// As [`send`](Self::send); the message is then still unfinished.
     pub fn finish(mut self, piece: &P) -> Result<(), SendError> {
-        self.queue(true, piece)?;
-        self.connection.writing = None;
-        Ok(())
+        self.queue(piece, true)
     }
 
-    fn queue(&mut self, fin: bool, piece: &P) -> Result<(), SendError> {
-        self.connection.may_send()?;
-        self.connection.may_queue(self.send)?;
+    fn queue(&mut self, piece: &P, last: bool) -> Result<(), SendError> {
+        let piece = (piece.as_ref(), last);
         self.connection
-            .queue(fin, self.opcode, piece.as_ref(), self.send);
-        self.connection.timers.sent_message();
-        Ok(())
+            .send_fragment(self.kind, piece, self.compress, self.send)
     }
 }
 
@@ -387,63 +478,6 @@ impl Drop for Vectored<'_> {
     }
 }
 
-/// A message encoded once, as a server sends it, for any number of peers.
-///
-/// ```
-/// use openline::proto::Prepared;
-///
-/// let news = Prepared::text("Hello");
-/// assert_eq!(news.frame(), b"\x81\x05Hello");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prepared {
-    kind: Kind,
-    header_size: usize,
-    frame: Bytes,
-}
-
-impl Prepared {
-    /// A text message.
-    #[must_use]
-    pub fn text(text: &str) -> Self {
-        Self::new(Kind::Text, text.as_bytes())
-    }
-
-    /// A binary message.
-    #[must_use]
-    pub fn binary(data: &[u8]) -> Self {
-        Self::new(Kind::Binary, data)
-    }
-
-    /// What the message is.
-    #[must_use]
-    pub const fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// The frame: header and payload, unmasked.
-    #[must_use]
-    pub fn frame(&self) -> &[u8] {
-        &self.frame
-    }
-
-    fn new(kind: Kind, payload: &[u8]) -> Self {
-        let header = FrameHeader {
-            fin: true,
-            rsv1: false,
-            opcode: opcode(kind),
-            mask: None,
-            payload_len: payload.len() as u64,
-        };
-        let header = header.encode();
-        Self {
-            kind,
-            header_size: header.as_bytes().len(),
-            frame: [header.as_bytes(), payload].concat().into(),
-        }
-    }
-}
-
 /// The role of an end with or without a source of masking keys.
 pub(super) const fn role(masking: Option<&MaskingKeys>) -> Role {
     match masking {
@@ -452,7 +486,7 @@ pub(super) const fn role(masking: Option<&MaskingKeys>) -> Role {
     }
 }
 
-const fn opcode(kind: Kind) -> Opcode {
+pub(super) const fn opcode(kind: Kind) -> Opcode {
     match kind {
         Kind::Text => Opcode::Text,
         Kind::Binary => Opcode::Binary,

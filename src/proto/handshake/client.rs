@@ -18,6 +18,7 @@ use crate::proto::accept::{Accept, Key, NONCE_SIZE};
 use crate::proto::buffer::{RecvBuffer, SendBuffer};
 use crate::proto::config::Config;
 use crate::proto::connection::Connection;
+use crate::proto::deflate::{DeflateParams, ParamsError, verify_answer};
 use crate::proto::extension::extensions;
 use crate::proto::frame::Role;
 use crate::proto::handshake::body::Body;
@@ -66,6 +67,7 @@ pub enum Answer {
 pub struct Accepted {
     head: Head<StatusLine>,
     subprotocol: Option<String>,
+    compression: Option<DeflateParams>,
     seed: Seed,
     config: Arc<Config>,
 }
@@ -100,7 +102,7 @@ impl ClientHandshake {
         generator.fill_bytes(&mut seed.0);
 
         let key = Key::new(nonce);
-        request.write(&key, send);
+        request.write(&key, config.compression.as_ref(), send);
         Self {
             deadline: deadline(&config, now),
             config,
@@ -187,10 +189,11 @@ impl ClientHandshake {
                     let fields = head.fields(bytes);
                     match head.line.status {
                         101 => {
-                            let subprotocol = self.verify(&head.line, fields)?;
+                            let (compression, subprotocol) = self.verify(&head.line, fields)?;
                             self.state = Ok(State::Spent);
                             return Ok(Some(Answer::Accepted(Accepted {
                                 subprotocol,
+                                compression,
                                 head,
                                 seed: self.seed,
                                 config: Arc::clone(&self.config),
@@ -234,12 +237,12 @@ impl ClientHandshake {
         }
     }
 
-    /// Holds a 101 against §4.1, the last list; gives the subprotocol chosen.
+    /// Holds a 101 against §4.1, the last list; gives the compression and the subprotocol chosen.
     fn verify(
         &self,
         line: &StatusLine,
         fields: Fields<'_>,
-    ) -> Result<Option<String>, HandshakeError> {
+    ) -> Result<(Option<DeflateParams>, Option<String>), HandshakeError> {
         // RFC 9110 §7.8: there is no Upgrade in HTTP/1.0.
         if !line.is_http_1_1 {
             return Err(HandshakeError::Head(HeadError::Version));
@@ -254,21 +257,38 @@ impl ClientHandshake {
         if exactly_once(fields, Field::Accept)? != self.accept.as_bytes() {
             return Err(HandshakeError::Invalid(Field::Accept));
         }
-        // Item 5: no extension that was not offered, and none is.
-        if let Some(value) = once(fields, Field::Extensions)? {
-            return Err(match extensions(value).next() {
-                Some(Ok(_)) => HandshakeError::ExtensionNotOffered,
-                _ => HandshakeError::Invalid(Field::Extensions),
-            });
-        }
+        // Item 5: no extension that was not offered.
+        let compression = once(fields, Field::Extensions)?
+            .map(|value| self.verify_extensions(value))
+            .transpose()?;
         // Item 6: no subprotocol that was not offered, and names are told apart by case.
         let Some(chosen) = once(fields, Field::Protocol)? else {
-            return Ok(None);
+            return Ok((compression, None));
         };
         let mut offered = self.subprotocols.iter();
         match offered.find(|name| name.as_bytes() == chosen) {
-            Some(name) => Ok(Some(name.clone())),
+            Some(name) => Ok((compression, Some(name.clone()))),
             None => Err(HandshakeError::SubprotocolNotOffered),
+        }
+    }
+
+    /// What the server agreed to: compression is all that we may have offered, and once.
+    fn verify_extensions(&self, value: &[u8]) -> Result<DeflateParams, HandshakeError> {
+        let mut answers = extensions(value);
+        let Some(Ok(answer)) = answers.next() else {
+            return Err(HandshakeError::Invalid(Field::Extensions));
+        };
+        let Some(settings) = &self.config.compression else {
+            return Err(HandshakeError::ExtensionNotOffered);
+        };
+        let params = verify_answer(settings, &answer).map_err(|error| match error {
+            ParamsError::NotOffered => HandshakeError::ExtensionNotOffered,
+            ParamsError::Illegal => HandshakeError::ExtensionParams,
+        })?;
+        match answers.next() {
+            None => Ok(params),
+            Some(Ok(_)) => Err(HandshakeError::ExtensionNotOffered),
+            Some(Err(_)) => Err(HandshakeError::Invalid(Field::Extensions)),
         }
     }
 }
@@ -290,6 +310,12 @@ impl Accepted {
         self.subprotocol.as_deref()
     }
 
+    /// The compression that was agreed to, if any was.
+    #[must_use]
+    pub fn compression(&self) -> Option<&DeflateParams> {
+        self.compression.as_ref()
+    }
+
     /// Passes over the response. The bytes behind it are the connection's first.
     ///
     /// # Panics
@@ -298,7 +324,11 @@ impl Accepted {
     #[must_use]
     pub fn open(self, now: Instant, recv: &mut RecvBuffer) -> Connection {
         recv.consume(self.head.len());
-        Connection::established(Role::Client, self.config, now, self.seed.0)
+        let connection = Connection::established(Role::Client, self.config, now, self.seed.0);
+        match self.compression {
+            Some(params) => connection.with_compression(params),
+            None => connection,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::fmt;
 
 use crate::proto::accept::Key;
 use crate::proto::buffer::SendBuffer;
+use crate::proto::deflate::{Deflate, offers};
 use crate::proto::handshake::error::Field;
 use crate::proto::handshake::headers::{HeaderError, Headers, write_field};
 use crate::proto::http::is_token;
@@ -151,8 +152,9 @@ impl ClientRequest {
         }
     }
 
-    /// Appends the request with this key (§4.1, the second list).
-    pub(super) fn write(&self, key: &Key, send: &mut SendBuffer) {
+    /// Appends the request with this key, and with the compression offered (§4.1, the second
+    /// list).
+    pub(super) fn write(&self, key: &Key, compression: Option<&Deflate>, send: &mut SendBuffer) {
         send.extend(b"GET ");
         send.extend(self.url.resource_name().as_bytes());
         send.extend(b" HTTP/1.1\r\n");
@@ -163,6 +165,9 @@ impl ClientRequest {
         write_field(send, Field::Version.name(), "13");
         if !self.subprotocols.is_empty() {
             write_field(send, Field::Protocol.name(), self.subprotocols.join(", "));
+        }
+        if let Some(settings) = compression {
+            write_field(send, Field::Extensions.name(), offers(settings));
         }
         self.headers.write(send);
         send.extend(b"\r\n");

@@ -34,6 +34,9 @@ pub enum HandshakeError {
     SubprotocolNotOffered,
     /// The server agreed to an extension that the client did not offer (§4.1).
     ExtensionNotOffered,
+    /// The server agreed to compression with a parameter that is unknown, illegal or repeated, or
+    /// without one that the client asked for (RFC 7692 §7.1).
+    ExtensionParams,
     /// The server sent too many interim responses (1xx) before its answer.
     TooManyInterims,
     /// The handshake was not over in time.
@@ -131,6 +134,7 @@ impl HandshakeError {
             Self::Method | Self::Target => "RFC 6455 §4.2.1",
             Self::Body => "RFC 9110 §9.3.1",
             Self::SubprotocolNotOffered | Self::ExtensionNotOffered => "RFC 6455 §4.1",
+            Self::ExtensionParams => "RFC 7692 §7.1",
             Self::TooManyInterims => "RFC 9110 §15.2",
             Self::TimedOut | Self::Undecided | Self::EndOfFile => "RFC 6455 §7.1.7",
         }
@@ -189,6 +193,9 @@ impl fmt::Display for HandshakeError {
             }
             Self::ExtensionNotOffered => {
                 f.write_str("the server agreed to an extension that was not offered")
+            }
+            Self::ExtensionParams => {
+                f.write_str("the server agreed to compression with parameters that it may not")
             }
             Self::TooManyInterims => f.write_str("there are too many interim responses"),
             Self::TimedOut => f.write_str("the opening handshake took too long"),

@@ -15,6 +15,7 @@ use crate::proto::accept::Key;
 use crate::proto::buffer::{RecvBuffer, SendBuffer};
 use crate::proto::config::Config;
 use crate::proto::connection::Connection;
+use crate::proto::deflate::accept_offer;
 use crate::proto::extension::extensions;
 use crate::proto::frame::Role;
 use crate::proto::handshake::error::{Field, HandshakeError};
@@ -141,6 +142,9 @@ pub struct Acceptance {
     pub subprotocol: Option<String>,
     /// Header fields beside the handshake's own, such as Set-Cookie.
     pub headers: Headers,
+    /// Declines the compression that [`Config::compression`] would agree to: for a client whose
+    /// messages hold secrets beside what a stranger chooses.
+    pub uncompressed: bool,
 }
 
 /// The caller accepts what it cannot.
@@ -187,6 +191,12 @@ impl Upgrade {
         if !subprotocol.is_none_or(offered) {
             return Err(AcceptError::SubprotocolNotOffered(Box::new(self)));
         }
+        let compression = self
+            .config
+            .compression
+            .as_ref()
+            .filter(|_| !acceptance.uncompressed)
+            .and_then(|settings| accept_offer(settings, self.request(recv).extensions()));
         send.extend(b"HTTP/1.1 101 Switching Protocols\r\n");
         write_field(send, Field::Upgrade.name(), "websocket");
         write_field(send, Field::Connection.name(), "Upgrade");
@@ -194,17 +204,19 @@ impl Upgrade {
         if let Some(subprotocol) = subprotocol {
             write_field(send, Field::Protocol.name(), subprotocol);
         }
+        if let Some(params) = compression {
+            write_field(send, Field::Extensions.name(), params.to_string());
+        }
         acceptance.headers.write(send);
         send.extend(b"\r\n");
         recv.consume(self.head.len());
         // A server does not mask, and so has no use for a seed (§5.1).
         let seed = [0; 32];
-        Ok(Connection::established(
-            Role::Server,
-            self.config,
-            now,
-            seed,
-        ))
+        let connection = Connection::established(Role::Server, self.config, now, seed);
+        Ok(match compression {
+            Some(params) => connection.with_compression(params),
+            None => connection,
+        })
     }
 
     /// Refuses: appends the response to `send`. The connection is to be closed when that is
