@@ -2,6 +2,7 @@
 
 mod address;
 mod auth;
+mod compression;
 pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod diagnose;

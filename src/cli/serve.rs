@@ -15,6 +15,7 @@ use tracing::warn;
 
 use crate::cli::address::Endpoint;
 use crate::cli::auth::{Admission, AuthError};
+use crate::cli::compression::Compression;
 use crate::cli::log::{self, Format};
 use crate::cli::metrics::{self, Place};
 use crate::cli::signal;
@@ -38,6 +39,7 @@ Examples:
   openline serve --tls-self-signed
   openline serve unix:/run/openline.sock
   openline serve :8080 --max-message 64k --idle-timeout 5m
+  openline serve --compress --compress-context --compress-server-window 11
   openline serve --origin https://example.com --origin http://localhost:3000
   openline serve --origin 'https://*.example.com' --auth jwt:jwks.json --auth-from subprotocol
   echo \"alice $(openssl rand -hex 16)\" > tokens; openline serve --auth bearer:tokens
@@ -65,6 +67,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     tls: tls::ServerArgs,
+
+    #[command(flatten)]
+    compression: Compression,
 
     /// The largest message to receive, such as 64k or 16M
     #[arg(
@@ -167,6 +172,7 @@ fn serve(args: Args) -> Result<(), ServeError> {
             ping_interval: args.ping_interval.timer(),
             pong_timeout: args.pong_timeout.timer().unwrap_or(Time::MAX),
             idle_timeout: args.idle_timeout.timer(),
+            compression: args.compression.settings(),
             ..Config::default()
         }),
         ..LoopConfig::default()

@@ -6,15 +6,16 @@
 use std::env;
 use std::error::Error;
 use std::io::Write;
+use std::sync::Arc;
 
 use openline::net::{End, EndWhy, EventLoop, Handler, LoopConfig, Message, Peer};
-use openline::proto::{ClientRequest, SendError};
+use openline::proto::{ClientRequest, Config, Deflate, SendError};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut words = env::args().skip(1);
     let url = words.next().ok_or("autobahn_client URL [AGENT]")?;
     let agent = words.next().unwrap_or_else(|| "openline".to_owned());
-    let mut event_loop = EventLoop::new(Client::default(), LoopConfig::default())?;
+    let mut event_loop = EventLoop::new(Client::default(), config())?;
 
     let count: u32 = converse(
         &mut event_loop,
@@ -36,6 +37,23 @@ fn main() -> Result<(), Box<dyn Error>> {
         Task::Listen,
     )?;
     Ok(())
+}
+
+/// With compression, of all messages, and of each with the context of those before.
+fn config() -> LoopConfig {
+    let compression = Deflate {
+        server_no_context_takeover: false,
+        client_no_context_takeover: false,
+        threshold: 0,
+        ..Deflate::default()
+    };
+    LoopConfig {
+        protocol: Arc::new(Config {
+            compression: Some(compression),
+            ..Config::default()
+        }),
+        ..LoopConfig::default()
+    }
 }
 
 /// Goes through one connection from beginning to end; answers the text that was listened for.

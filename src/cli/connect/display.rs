@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use openline::net::Message;
-use openline::proto::{Close, Response};
+use openline::proto::{Close, DeflateParams, Response};
 use serde_json::{Value, json};
 
 use crate::cli::connect::prompt::Printer;
@@ -107,6 +107,17 @@ impl Display {
         }
         self.note(&text);
         self.note("/help lists the commands");
+    }
+
+    /// What was agreed to about compression, for who asked for more.
+    pub(super) fn compression(&mut self, params: Option<&DeflateParams>) {
+        if !self.is_verbose {
+            return;
+        }
+        match params {
+            Some(params) => self.note(&format!("compression: {params}")),
+            None => self.note("compression: none"),
+        }
     }
 
     /// A message came.

@@ -19,6 +19,7 @@ use openline::net::{ConnectOptions, EventLoop, LoopConfig};
 use openline::proto::{ClientRequest, CloseCode, Config, RequestError, Url, UrlError};
 use tracing::level_filters::LevelFilter;
 
+use crate::cli::compression::Compression;
 use crate::cli::connect::command::parse_close;
 use crate::cli::connect::display::Display;
 use crate::cli::connect::input::{Failure, Plan, Sender};
@@ -62,6 +63,7 @@ Examples:
   openline connect ws://localhost/ --unix /run/openline.sock
   printf 'one\\ntwo\\n' | openline connect ws://127.0.0.1:9001/
   openline connect ws://127.0.0.1:9001/ --wait never < /dev/null
+  openline connect ws://127.0.0.1:9001/ --compress -v
   openline connect ws://127.0.0.1:9001/ --json < requests | jq -r 'select(.event == \"text\").text'
   openline connect wss://localhost:9001/ --ca ca.pem --cert me.pem --key me.key
   OPENLINE_BEARER=secret openline connect ws://127.0.0.1:9001/ --subprotocol chat.v1";
@@ -105,6 +107,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     tls: tls::ClientArgs,
+
+    #[command(flatten)]
+    compression: Compression,
 
     /// Send the lines of the input, or what is typed, as binary messages
     #[arg(long, help_heading = "Messages")]
@@ -257,6 +262,7 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
             frame_size_max: args.max_message,
             message_size_max: args.max_message,
             ping_interval: args.ping_interval.timer(),
+            compression: args.compression.settings(),
             ..Config::default()
         }),
         ..LoopConfig::default()

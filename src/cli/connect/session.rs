@@ -145,6 +145,7 @@ impl Handler for Session {
             return;
         }
         self.display.opened(&self.url, self.subprotocol.as_deref());
+        self.display.compression(peer.compression());
         let line = self
             .line
             .get_or_insert_with(|| Arc::new(Mutex::new(peer.id())));

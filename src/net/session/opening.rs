@@ -139,6 +139,7 @@ impl<H: Handler> Session<H> {
                     target: "openline",
                     connection = %self.id(cx.hub), peer = %self.link.address, role = ?Role::Client,
                     subprotocol = accepted.subprotocol().map(tracing::field::debug),
+                    compression = accepted.compression().map(tracing::field::display),
                     "handshake accepted"
                 );
                 let connection = accepted.open(cx.hub.now, recv);
@@ -240,6 +241,7 @@ impl<H: Handler> Session<H> {
                     path = path.as_deref(),
                     subject = self.link.subject(),
                     subprotocol = acceptance.subprotocol.as_deref().map(tracing::field::debug),
+                    compression = connection.compression().map(tracing::field::display),
                     "handshake accepted"
                 );
                 let took = elapsed(deadline, cx);
