@@ -11,7 +11,7 @@ pub(crate) struct Compression {
     #[arg(long, help_heading = "Compression")]
     compress: bool,
 
-    /// Let messages build on those before: smaller, and some 300 kB held for each connection
+    /// Let messages build on those before: smaller, and some 430 kB held for each connection
     #[arg(long, requires = "compress", help_heading = "Compression")]
     compress_context: bool,
 

@@ -33,6 +33,53 @@ fn lines_in_messages_out() {
 }
 
 #[test]
+fn compression_is_agreed_to_and_shown() {
+    let line = "over and over ".repeat(100);
+    for (server, client, agreed) in [
+        (
+            vec!["--compress"],
+            vec!["--compress"],
+            "compression: permessage-deflate; server_no_context_takeover; \
+             client_no_context_takeover",
+        ),
+        (
+            vec![
+                "--compress",
+                "--compress-context",
+                "--compress-server-window",
+                "9",
+            ],
+            vec![
+                "--compress",
+                "--compress-context",
+                "--compress-client-window",
+                "8",
+            ],
+            "compression: permessage-deflate; server_max_window_bits=9; client_max_window_bits=8",
+        ),
+        (vec![], vec!["--compress"], "compression: none"),
+        (vec!["--compress"], vec![], "compression: none"),
+    ] {
+        let server = Server::start(&server);
+        let input = format!("{line}\n{line}\nshort\n");
+        let args = [&["connect", &server.url, "-v"], &client[..]].concat();
+        let output = run(&args, input.as_bytes());
+        assert_eq!(text(&output.stdout), input);
+        let notes = text(&output.stderr);
+        assert!(
+            notes.lines().any(|note| note == format!("* {agreed}")),
+            "{notes}"
+        );
+    }
+    let output = run(
+        &["connect", "ws://127.0.0.1:1/", "--compress-level", "3"],
+        b"",
+    );
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--compress"));
+}
+
+#[test]
 fn bytes_pass_as_binary() {
     let server = Server::start(&[]);
     let output = run(&["connect", &server.url, "--binary"], b"\xff\x00\x80\n");

@@ -316,15 +316,17 @@ impl RecvBuffer {
     }
 
     /// Inflates the next `n` unparsed bytes until they are taken or `max` bytes are inflated;
-    /// passes over those taken, and answers how many that were.
+    /// passes over those taken, and answers how many that were. Memory for more than
+    /// `capacity_max` is never taken.
     pub(crate) fn inflate(
         &mut self,
         n: usize,
         decompressor: &mut Decompressor,
         max: usize,
+        capacity_max: usize,
     ) -> Result<usize, Corrupt> {
         let payload = &self.bytes[self.parsed..self.parsed + n];
-        let taken = decompressor.inflate(payload, &mut self.inflated, max)?;
+        let taken = decompressor.inflate(payload, &mut self.inflated, max, capacity_max)?;
         self.parsed += taken;
         Ok(taken)
     }

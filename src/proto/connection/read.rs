@@ -392,11 +392,13 @@ impl Message {
         loop {
             // In blocks, so that what comes out is checked while it is near. One byte more than
             // may come shows that it does.
-            let inflated = recv.inflated().len();
-            let max = inflated
-                .saturating_add(INFLATED_BLOCK)
-                .min(size_max.saturating_add(1));
-            match recv.inflate(n, decompressor, max) {
+            let most = size_max.saturating_add(1);
+            let max = most.min(recv.inflated().len().saturating_add(INFLATED_BLOCK));
+            let capacity_max = match config.delivery {
+                Delivery::Whole => most,
+                Delivery::Chunks => max,
+            };
+            match recv.inflate(n, decompressor, max, capacity_max) {
                 Ok(taken) => {
                     n -= taken;
                     decompressor.unmasked -= taken;

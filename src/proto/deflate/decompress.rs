@@ -50,16 +50,19 @@ impl Decompressor {
 
     /// Inflates `payload` until it is taken or `output` holds `max` bytes; answers how many
     /// bytes were taken. What came out before something was wrong is there nonetheless.
+    ///
+    /// Memory grows in larger steps than that, but to no more than `capacity_max`.
     pub(crate) fn inflate(
         &mut self,
         payload: &[u8],
         output: &mut Inflated,
         max: usize,
+        capacity_max: usize,
     ) -> Result<usize, Corrupt> {
         let mut taken = 0;
         loop {
             let start = output.len;
-            let room = output.room(max);
+            let room = output.room(max, capacity_max);
             let room_size = room.len();
             self.full = room_size == 0;
             if self.full {
@@ -191,9 +194,9 @@ impl Inflated {
     }
 
     /// Room behind what it holds, which together are at most `max` bytes.
-    fn room(&mut self, max: usize) -> &mut [u8] {
+    fn room(&mut self, max: usize, capacity_max: usize) -> &mut [u8] {
         if self.len == self.bytes.len() {
-            self.reserve((2 * self.len).max(GROWTH_MIN).min(max));
+            self.reserve((2 * self.len).max(GROWTH_MIN).min(capacity_max));
         }
         let end = self.bytes.len().min(max).max(self.len);
         &mut self.bytes[self.len..end]

@@ -7,7 +7,15 @@
 //! # What it costs to hold
 //!
 //! Nothing is allocated before the first compressed message, and what is agreed to takes no
-//! memory of its own.
+//! memory of its own. From then on, in bytes on 64-bit machines, as `tests/memory.rs` counts them:
+//!
+//! | | held |
+//! | --- | --- |
+//! | a compressor with a window of 15 bits and memory level 8, the defaults | 380,192 |
+//! | with a window of 12 bits | 265,504 |
+//! | with a window of 12 bits and memory level 5 | 165,152 |
+//! | with a window of 9 bits and memory level 1 | 137,376 |
+//! | a decompressor, whatever its window | 47,896 |
 //!
 //! With no context takeover, the default, the compressors and the decompressor are *shared*: one
 //! of each for an event loop, held by its [`SendBuffer`] and its [`RecvBuffer`], however many

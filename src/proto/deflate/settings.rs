@@ -33,12 +33,12 @@ pub struct Deflate {
 
     /// Whether the server is to compress each message by itself (§7.1.1.1), so that a loop's
     /// connections share one compressor. Default: yes; a compressor for each of 100,000
-    /// connections is 28 GB.
+    /// connections is 38 GB.
     pub server_no_context_takeover: bool,
 
     /// Whether the client is to compress each message by itself (§7.1.1.2), so that a loop's
     /// connections share one decompressor. Default: yes; one for each of 100,000 connections is
-    /// 4 GB.
+    /// 5 GB.
     pub client_no_context_takeover: bool,
 
     /// How far back the server may refer at most (§7.1.2.1). Default: 15 bits, since a window
