@@ -1,24 +1,28 @@
 //! The client's side of Autobahn: asks the fuzzing server how many cases it has, echoes through
 //! each of them until the server closes, and has it write its reports.
 //!
-//! `autobahn_client URL [AGENT]`
+//! `autobahn_client URL [AGENT [CA-FILE]]`
 
 use std::env;
 use std::error::Error;
 use std::io::Write;
 use std::sync::Arc;
 
-use openline::net::{End, EndWhy, EventLoop, Handler, LoopConfig, Message, Peer};
+use openline::net::{ConnectOptions, End, EndWhy, EventLoop, Handler, LoopConfig, Message, Peer};
 use openline::proto::{ClientRequest, Config, Deflate, SendError};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut words = env::args().skip(1);
-    let url = words.next().ok_or("autobahn_client URL [AGENT]")?;
+    let url = words
+        .next()
+        .ok_or("autobahn_client URL [AGENT [CA-FILE]]")?;
     let agent = words.next().unwrap_or_else(|| "openline".to_owned());
+    let options = options(words.next())?;
     let mut event_loop = EventLoop::new(Client::default(), config())?;
 
     let count: u32 = converse(
         &mut event_loop,
+        &options,
         &format!("{url}/getCaseCount"),
         Task::Listen,
     )?
@@ -28,11 +32,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         eprint!("\rcase {case} of {count} ");
         std::io::stderr().flush()?;
         let url = format!("{url}/runCase?case={case}&agent={agent}");
-        converse(&mut event_loop, &url, Task::Echo)?;
+        converse(&mut event_loop, &options, &url, Task::Echo)?;
     }
     eprintln!();
     converse(
         &mut event_loop,
+        &options,
         &format!("{url}/updateReports?agent={agent}"),
         Task::Listen,
     )?;
@@ -59,16 +64,34 @@ fn config() -> LoopConfig {
 /// Goes through one connection from beginning to end; answers the text that was listened for.
 fn converse(
     event_loop: &mut EventLoop<Client>,
+    options: &ConnectOptions,
     url: &str,
     task: Task,
 ) -> Result<Option<String>, Box<dyn Error>> {
-    event_loop.connect(ClientRequest::new(url.parse()?), task)?;
+    event_loop.connect_with(ClientRequest::new(url.parse()?), options, task)?;
     event_loop.run()?;
     let client = event_loop.handler_mut();
     match client.failure.take() {
         Some(failure) => Err(format!("{url}: {failure}").into()),
         None => Ok(client.heard.take()),
     }
+}
+
+/// Whom to trust, if the URL is a `wss` one.
+#[cfg(feature = "tls")]
+fn options(authorities: Option<String>) -> Result<ConnectOptions, Box<dyn Error>> {
+    use openline::net::{Authorities, ClientTls};
+
+    let trusting = |file: String| ClientTls::new(&Authorities::File(file.into()), None);
+    Ok(ConnectOptions {
+        tls: authorities.map(trusting).transpose()?,
+        ..ConnectOptions::default()
+    })
+}
+
+#[cfg(not(feature = "tls"))]
+fn options(_: Option<String>) -> Result<ConnectOptions, Box<dyn Error>> {
+    Ok(ConnectOptions::default())
 }
 
 /// What a connection is for.

@@ -8,11 +8,12 @@ mod process;
 #[path = "../../floor/quartiles.rs"]
 mod quartiles;
 mod raw;
+mod secure;
 
 use std::error::Error;
 
 use clap::{Args, Parser, Subcommand};
-use openline::net::{Message, Peer};
+use openline::net::{EventLoop, LoopConfig, Message, Peer};
 
 use process::Command;
 
@@ -44,6 +45,9 @@ enum Task {
         /// How many connections are held.
         #[arg(long, default_value_t = 10_000)]
         connections: usize,
+        /// Over TLS.
+        #[arg(long)]
+        tls: bool,
         #[command(flatten)]
         common: Common,
     },
@@ -51,6 +55,8 @@ enum Task {
     Raw { port: u16 },
     /// openline's echo server, by itself.
     Openline { port: u16 },
+    /// The same over TLS, with a certificate made for the occasion.
+    OpenlineTls { port: u16 },
 }
 
 #[derive(Args)]
@@ -74,12 +80,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         } => compare::run(rounds.max(1), window, load, common),
         Task::Idle {
             connections,
+            tls: true,
+            common,
+        } => secure::run(connections.max(1), common),
+        Task::Idle {
+            connections,
+            tls: false,
             common,
         } => idle::run(connections.max(1), common),
         Task::Raw { port } => Ok(raw::serve(port)?),
         Task::Openline { port } => {
             let echo = |peer: &mut Peer<'_>, message: Message<'_>| peer.send(message);
             Ok(openline::net::serve(("127.0.0.1", port), echo)?)
+        }
+        Task::OpenlineTls { port } => {
+            let echo = |peer: &mut Peer<'_>, message: Message<'_>| peer.send(message);
+            let mut server = EventLoop::new(echo, LoopConfig::default())?;
+            server.listen_tls(("127.0.0.1", port), secure::certificate()?)?;
+            Ok(server.run()?)
         }
     }
 }

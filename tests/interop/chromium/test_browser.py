@@ -1,5 +1,7 @@
 """Headless Chromium as the client of `openline serve`: it loads page.html, which checks."""
 
+import base64
+import hashlib
 import html
 import re
 import tempfile
@@ -25,16 +27,42 @@ OPTIONS = [
 
 class Browser(Test):
     async def test_page(self):
+        await self.check()
+
+    async def test_page_over_tls(self):
+        with tempfile.TemporaryDirectory() as folder:
+            certificate, key = f"{folder}/certificate.pem", f"{folder}/key.pem"
+            await self.run_to_end(
+                *["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"],
+                *["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=interop"],
+                *["-addext", "subjectAltName=IP:127.0.0.1"],
+                *["-keyout", key, "-out", certificate],
+            )
+            # What Chromium is told to accept is this key, and no other.
+            public = await self.run_to_end(
+                "openssl", "pkey", "-in", key, "-pubout", "-outform", "DER"
+            )
+            pin = base64.b64encode(hashlib.sha256(public).digest()).decode()
+            pins = f"--ignore-certificate-errors-spki-list={pin}"
+            await self.check(["--tls", certificate, key], [pins])
+
+    async def run_to_end(self, *command):
+        process = await self.start(*command)
+        out, log = await process.communicate()
+        self.assertEqual(process.returncode, 0, log.decode(errors="replace"))
+        return out
+
+    async def check(self, tls=(), options=()):
         site = Site()
         self.addCleanup(site.close)
         origin = f"http://127.0.0.1:{site.server_port}"
         echo, _ = await self.serve(
-            "--origin", origin, "--subprotocol", "chat", "--max-message", "2M"
+            *["--origin", origin, "--subprotocol", "chat", "--max-message", "2M"], *tls
         )
-        elsewhere, _ = await self.serve("--origin", "https://example.com")
+        elsewhere, _ = await self.serve("--origin", "https://example.com", *tls)
         fragments, _ = await self.serve_fragments()
         query = urlencode({"echo": echo, "elsewhere": elsewhere, "fragments": fragments})
-        document = await self.load(f"{origin}/?{query}")
+        document = await self.load(f"{origin}/?{query}", options)
 
         verdict = re.search(r'<pre id="verdict">(.*?)</pre>', document, re.DOTALL)
         self.assertIsNotNone(verdict, document)
@@ -46,11 +74,11 @@ class Browser(Test):
             with self.subTest(line):
                 self.assertTrue(line.endswith(": ok"))
 
-    async def load(self, url):
+    async def load(self, url, options=()):
         """The document as it stands when the page has loaded."""
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-            command = ["chromium", *OPTIONS, f"--user-data-dir={profile}", "--dump-dom", url]
-            process = await self.start(*command)
+            options = [*OPTIONS, *options, f"--user-data-dir={profile}"]
+            process = await self.start("chromium", *options, "--dump-dom", url)
             document, log = await process.communicate()
         self.assertEqual(process.returncode, 0, log.decode(errors="replace"))
         return document.decode()

@@ -28,7 +28,7 @@ async function server(t, program, words) {
   const child = start(t, program, [...words, '127.0.0.1:0']);
   child.stdin.end();
   for await (const line of createInterface({ input: child.stdout })) {
-    const [, url] = /^listening on (ws:.*)$/.exec(line) ?? [];
+    const [, url] = /^listening on (wss?:.*)$/.exec(line) ?? [];
     if (url) return { url, child };
   }
   throw new Error(`no server: ${child.log}`);

@@ -1,0 +1,170 @@
+//! What an idle connection over TLS costs in resident memory: fresh from its handshakes, and again
+//! after one message.
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use openline::net::ServerTls;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use serde_json::json;
+use socket2::{Domain, Socket, Type};
+
+use crate::Common;
+use crate::process::{Command, Server, raise_file_limit};
+
+const MOMENT: Duration = Duration::from_millis(500);
+
+pub fn run(connections: usize, common: Common) -> Result<(), Box<dyn Error>> {
+    raise_file_limit()?;
+    let mut commands = vec![Command::builtin("openline-tls", true)?];
+    commands.extend(common.server);
+    for command in &commands {
+        let server = Server::start(command)?;
+        let config = Arc::new(config()?);
+        // What the first connection makes a server allocate once for all is not counted.
+        for n in 0..100 {
+            exchange(&mut open(server.address, n, &config)?)?;
+        }
+        let before = rest(&server)?;
+        let mut streams = Vec::with_capacity(connections);
+        for n in 0..connections {
+            streams.push(open(server.address, n, &config)?);
+        }
+        let each = |resident: u64| resident.saturating_sub(before) as f64 / connections as f64;
+        let opened = each(rest(&server)?);
+        for stream in &mut streams {
+            exchange(stream)?;
+        }
+        let used = each(rest(&server)?);
+        if common.json {
+            let line = json!({
+                "server": server.name, "connections": connections,
+                "bytes_opened": opened, "bytes_used": used,
+            });
+            println!("{line}");
+        } else {
+            println!(
+                "{:<20} {connections} connections: {opened:.0} bytes each after the handshakes, \
+                 {used:.0} after a message",
+                server.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A certificate made now.
+pub fn certificate() -> Result<ServerTls, Box<dyn Error>> {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    Ok(ServerTls::from_pem(certificate.as_bytes(), key.as_bytes())?)
+}
+
+type Stream = StreamOwned<ClientConnection, TcpStream>;
+
+/// A connection after both handshakes; the n-th comes from one of several addresses, each of
+/// which has ports for thousands.
+fn open(
+    server: SocketAddr,
+    n: usize,
+    config: &Arc<ClientConfig>,
+) -> Result<Stream, Box<dyn Error>> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    let from = Ipv4Addr::new(127, 0, 1, u8::try_from(n / 20_000)? + 1);
+    socket.bind(&SocketAddr::from((from, 0)).into())?;
+    socket.connect(&server.into())?;
+    let name = ServerName::try_from("localhost")?;
+    let session = ClientConnection::new(Arc::clone(config), name)?;
+    let mut stream = StreamOwned::new(session, TcpStream::from(socket));
+    stream.write_all(
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    )?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    match head.starts_with(b"HTTP/1.1 101 ") {
+        true => Ok(stream),
+        false => Err(String::from_utf8_lossy(&head).into()),
+    }
+}
+
+/// A message there and back.
+fn exchange(stream: &mut Stream) -> Result<(), Box<dyn Error>> {
+    let payload = [0x5a; 20];
+    // Under a key that changes nothing.
+    stream.write_all(&[&[0x82, 0x94, 0, 0, 0, 0][..], &payload].concat())?;
+    let mut echo = [0; 22];
+    stream.read_exact(&mut echo)?;
+    match echo[2..] == payload {
+        true => Ok(()),
+        false => Err("that is not what was sent".into()),
+    }
+}
+
+/// The server's resident bytes once it has come to rest.
+fn rest(server: &Server) -> Result<u64, Box<dyn Error>> {
+    thread::sleep(MOMENT);
+    server.resident()
+}
+
+/// A client that takes any certificate: it is to measure, and talks to itself.
+fn config() -> Result<ClientConfig, rustls::Error> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions()?;
+    let verifier = Arc::new(Anyone);
+    Ok(builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth())
+}
+
+#[derive(Debug)]
+struct Anyone;
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ring::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
