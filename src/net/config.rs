@@ -70,7 +70,20 @@ pub struct LoopConfig {
     /// dashboard shows; it bounds what a peer can have a server remember.
     pub subscriptions_max: usize,
 
-    /// When the loop shuts down: how long connections may take for their closing handshakes.
+    /// When the loop shuts down: the code that connections are closed with. Default: 1001, which
+    /// says that the server goes; 1012 says that it comes back.
+    pub shutdown_code: CloseCode,
+
+    /// The reason beside that code, of at most [`REASON_MAX`](crate::proto::REASON_MAX) bytes.
+    /// Default: "shutting down".
+    pub shutdown_reason: Cow<'static, str>,
+
+    /// When the loop shuts down: over how long the closing of connections is spread, each at
+    /// some moment of it. Default: none, as suits a few thousand; more of them should not come
+    /// back to whoever takes over in the same instant.
+    pub shutdown_window: Duration,
+
+    /// When the loop shuts down, after that window: how long connections may take for their closing handshakes.
     /// Default: 10 s, what process supervisors commonly wait before they kill.
     pub shutdown_timeout: Duration,
 
@@ -109,6 +122,9 @@ impl Default for LoopConfig {
             linger_timeout: Duration::from_secs(5),
             linger_size_max: 64 << 20,
             subscriptions_max: 256,
+            shutdown_code: CloseCode::GOING_AWAY,
+            shutdown_reason: Cow::Borrowed("shutting down"),
+            shutdown_window: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(10),
             mailbox_max: 65_536,
         }

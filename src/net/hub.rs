@@ -56,6 +56,11 @@ impl Hub {
             .subscribe(index, own, topic, self.subscriptions_max)
     }
 
+    /// Whether nothing was published that has not left.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.topics.is_quiet() && self.abroad.is_empty()
+    }
+
     /// Publishes to the subscribers of every loop, but for one of this loop's connections.
     pub(super) fn publish(&mut self, topic: &str, message: &Prepared, except: Option<u32>) {
         self.topics.publish(topic, message, except);

@@ -12,6 +12,8 @@
 //! work, and when to write. The end is told to the handler on the way into Lingering, where only
 //! the transport is left.
 
+mod closing;
+mod delivering;
 mod ending;
 mod opening;
 
@@ -30,13 +32,10 @@ use crate::net::end::EndWhy;
 use crate::net::handler::{Handler, Message};
 use crate::net::hub::{Hub, Place};
 use crate::net::peer::{ConnectionId, Link, Peer};
-use crate::net::quota::Quota;
-use crate::net::remote::{Content, OwnedMessage, Undelivered};
 use crate::net::topics::Subscriptions;
 use crate::net::transport::{Received, Transport};
 use crate::proto::{
-    Close, CloseCode, Connection, Event, HandshakeError, Kind, Prepared, Refusal, Role, SendError,
-    ServerHandshake, Status,
+    CloseCode, Connection, Event, HandshakeError, Kind, Role, SendError, ServerHandshake,
 };
 
 use ending::Linger;
@@ -215,6 +214,11 @@ impl<H: Handler> Session<H> {
         }
     }
 
+    /// Whether messages pass.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(..))
+    }
+
     /// Its place in the loop.
     pub(super) fn place(&self) -> Place {
         self.link.place
@@ -283,163 +287,6 @@ impl<H: Handler> Session<H> {
             }
             true
         })
-    }
-
-    /// What other threads have to say.
-    pub(super) fn deliver(
-        &mut self,
-        contents: impl Iterator<Item = Content>,
-        cx: &mut Context<'_, H>,
-    ) -> Flow {
-        self.work(cx, |session, cx| {
-            for content in contents {
-                match content {
-                    Content::Message(message) => {
-                        if let Err(why) = session.deliver_one(&message, cx) {
-                            let id = session.id(cx.hub);
-                            cx.handler.undelivered(id, message, why);
-                        }
-                    }
-                    Content::Call => session.call(cx),
-                    // That there is something to take up is all it says.
-                    Content::Decided => {}
-                    Content::Found(found) => session.found(*found, cx),
-                }
-            }
-            true
-        })
-    }
-
-    /// What was published for it.
-    pub(super) fn deliver_published<'a>(
-        &mut self,
-        messages: impl Iterator<Item = &'a Prepared>,
-        cx: &mut Context<'_, H>,
-    ) -> Flow {
-        self.work(cx, |session, cx| {
-            for message in messages {
-                session.pass_on(message, cx);
-            }
-            false
-        })
-    }
-
-    /// Sends a publication, if the peer reads fast enough.
-    fn pass_on(&mut self, message: &Prepared, cx: &mut Context<'_, H>) {
-        let State::Open(connection, _) = &mut self.state else {
-            return;
-        };
-        match connection.send_prepared(message, &mut cx.buffers.send) {
-            Ok(()) => return cx.hub.counters.sent(message.kind()),
-            Err(SendError::Closed) => return,
-            Err(SendError::QueueFull { queued }) if self.close_slow_reader(queued, cx) => return,
-            // It reads too slowly, or a message in fragments is under way.
-            Err(_) => {}
-        }
-        self.link.extras().dropped += 1;
-        cx.hub.counters.drops.add(1);
-    }
-
-    /// The peer reads too slowly: closes the connection, if that is the policy.
-    #[cold]
-    fn close_slow_reader(&mut self, queued: usize, cx: &mut Context<'_, H>) -> bool {
-        let SlowReader::Close(code, reason) = &cx.config.slow_reader else {
-            return false;
-        };
-        self.close_now(*code, reason, cx);
-        let why = EndWhy::SlowReader {
-            queued,
-            code: *code,
-        };
-        self.finish(why, cx);
-        true
-    }
-
-    /// A quota is exceeded: the end.
-    #[cold]
-    fn close_exceeding(&mut self, quota: Quota, cx: &mut Context<'_, H>) {
-        self.close_now(CloseCode::POLICY_VIOLATION, &quota.to_string(), cx);
-        self.finish(EndWhy::Quota(quota), cx);
-    }
-
-    /// Sends a Close frame that is the last word, whatever the peer has to say.
-    fn close_now(&mut self, code: CloseCode, reason: &str, cx: &mut Context<'_, H>) {
-        if let State::Open(connection, _) = &mut self.state {
-            let send = &mut cx.buffers.send;
-            let told = connection.close(cx.hub.now, Some(Close { code, reason }), send);
-            if let Err(SendError::ReasonTooLong) = told {
-                let close = Close { code, reason: "" };
-                // It is open still, and the reason is short now.
-                let _ = connection.close(cx.hub.now, Some(close), send);
-            }
-        }
-    }
-
-    /// One connection too many: says so.
-    pub(super) fn turn_away(&mut self, quota: Quota, cx: &mut Context<'_, H>) -> Flow {
-        self.work(cx, |session, cx| {
-            let status = match quota {
-                Quota::ConnectionsPerAddress => Status::TOO_MANY_REQUESTS,
-                _ => Status::SERVICE_UNAVAILABLE,
-            };
-            let refusal = Refusal::new(status).with_text(&format!("{quota}\n"));
-            refusal.write(&mut cx.buffers.send);
-            session.finish(EndWhy::Quota(quota), cx);
-            true
-        })
-    }
-
-    /// Obeys a message that is about a subscription.
-    pub(super) fn subscribe(
-        &mut self,
-        message: &OwnedMessage,
-        hub: &mut Hub,
-    ) -> Result<(), Undelivered> {
-        match (&self.state, message) {
-            (State::Lingering(_), _) => Err(Undelivered::Ended),
-            (State::Open(..), OwnedMessage::Subscribe(topic)) => {
-                let subscribed = hub.subscribe(&mut self.link, topic);
-                subscribed.map(|_| ()).map_err(Undelivered::Subscribe)
-            }
-            (State::Open(..), OwnedMessage::Unsubscribe(topic)) => {
-                hub.topics.unsubscribe(&mut self.link.subscriptions, topic);
-                Ok(())
-            }
-            _ => Err(Undelivered::NotOpen),
-        }
-    }
-
-    /// The loop stops: begins the closing handshake, or breaks off the opening one.
-    pub(super) fn shut_down(&mut self, cx: &mut Context<'_, H>) -> Flow {
-        self.work(cx, |session, cx| {
-            match &mut session.state {
-                State::Open(connection, _) => {
-                    let close = Close {
-                        code: CloseCode::GOING_AWAY,
-                        reason: "shutting down",
-                    };
-                    // If it is closing already, so much the better.
-                    let _ = connection.close(cx.hub.now, Some(close), &mut cx.buffers.send);
-                }
-                State::Handshaking(_) | State::Deciding(_) => {
-                    Refusal::new(Status::SERVICE_UNAVAILABLE).write(&mut cx.buffers.send);
-                    session.finish(EndWhy::Shutdown, cx);
-                }
-                State::Connecting(_) | State::Requested(_) | State::Accepted { .. } => {
-                    session.finish(EndWhy::Shutdown, cx);
-                    session.give_up();
-                }
-                State::Lingering(_) => {}
-            }
-            true
-        })
-    }
-
-    /// Nobody waits for it any more: the end, unless it was told already.
-    pub(super) fn abandon(&mut self, why: EndWhy, cx: &mut Context<'_, H>) {
-        cx.hub.counters.queue(self.queued(), 0);
-        cx.hub.mark = cx.hub.counters.mark();
-        self.finish(why, cx);
     }
 
     /// Does `first`, and then all that the socket allows. `first` says whether it may have
@@ -721,58 +568,5 @@ impl<H: Handler> Session<H> {
         };
         self.finish(why, cx);
         Step::Next
-    }
-
-    fn call(&mut self, cx: &mut Context<'_, H>) {
-        if let State::Open(connection, data) = &mut self.state {
-            let mut peer = Peer {
-                link: &mut self.link,
-                hub: cx.hub,
-                connection,
-                send: &mut cx.buffers.send,
-            };
-            cx.handler.called(data, &mut peer);
-        }
-    }
-
-    fn deliver_one(
-        &mut self,
-        message: &OwnedMessage,
-        cx: &mut Context<'_, H>,
-    ) -> Result<(), Undelivered> {
-        let send = &mut cx.buffers.send;
-        let connection = match &mut self.state {
-            State::Open(connection, _) => connection,
-            State::Lingering(_) => return Err(Undelivered::Ended),
-            _ if matches!(message, OwnedMessage::Close(_)) => {
-                self.finish(EndWhy::Abandoned, cx);
-                return Ok(());
-            }
-            _ => return Err(Undelivered::NotOpen),
-        };
-        let counters = &cx.hub.counters;
-        match message {
-            OwnedMessage::Text(text) => {
-                counters.count_sent(Kind::Text, connection.send_text(text, send))
-            }
-            OwnedMessage::Binary(data) => {
-                counters.count_sent(Kind::Binary, connection.send_binary(data, send))
-            }
-            OwnedMessage::Prepared(prepared) => {
-                counters.count_sent(prepared.kind(), connection.send_prepared(prepared, send))
-            }
-            OwnedMessage::Ping(payload) => connection.send_ping(payload, send),
-            OwnedMessage::Subscribe(_) | OwnedMessage::Unsubscribe(_) => {
-                return self.subscribe(message, cx.hub);
-            }
-            OwnedMessage::Close(close) => {
-                let close = close.as_ref().map(|(code, reason)| Close {
-                    code: *code,
-                    reason,
-                });
-                connection.close(cx.hub.now, close, send)
-            }
-        }
-        .map_err(Undelivered::Send)
     }
 }

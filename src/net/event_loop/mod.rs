@@ -4,6 +4,10 @@
 //! so that what other threads publish leaves after all that was readable was read; then the
 //! deadlines. The clock is read once a turn.
 
+mod draining;
+mod post;
+mod seed;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -28,7 +32,7 @@ use crate::net::hub::{Hub, Place};
 use crate::net::listener::{Accept, Listener};
 use crate::net::peer::{ConnectionId, Peer};
 use crate::net::quota::Census;
-use crate::net::remote::{Content, Item, Letter, Mailbox, Post, Remote, Undelivered};
+use crate::net::remote::{Item, Mailbox, Remote};
 use crate::net::session::{Context, Flow, Readiness, Revival, Session, Standing};
 use crate::net::timers::Timers;
 #[cfg(feature = "tls")]
@@ -36,6 +40,9 @@ use crate::net::tls::ServerTls;
 use crate::net::topics::Delivery;
 use crate::net::transport::Transport;
 use crate::proto::{ClientRequest, SendError};
+
+use draining::Draining;
+pub(super) use seed::Seed;
 
 /// The events taken at once; more wait for the next turn.
 const EVENTS_MAX: usize = 1024;
@@ -72,15 +79,8 @@ pub struct EventLoop<H: Handler> {
     /// The memory of what was taken from the mailbox, and of what was published.
     items: Vec<Item>,
     deliveries: Vec<Delivery>,
-    phase: Phase,
-}
-
-/// Whether the loop goes on.
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    Running,
-    /// The last connections are closing, until this deadline.
-    Draining(Instant),
+    /// The last connections are closing.
+    draining: Option<Draining>,
 }
 
 impl<H: Handler> EventLoop<H> {
@@ -116,7 +116,7 @@ impl<H: Handler> EventLoop<H> {
             turned_away: 0,
             items: Vec::new(),
             deliveries: Vec::new(),
-            phase: Phase::Running,
+            draining: None,
         };
         for listener in seed.listeners {
             this.accept_from(listener)?;
@@ -328,13 +328,10 @@ impl<H: Handler> EventLoop<H> {
 
     /// How long there is nothing to do, unless a socket becomes ready; `None`: for ever.
     fn patience(&self) -> Option<Duration> {
-        if !self.again.is_empty() || !self.hub.topics.is_quiet() {
+        if !self.again.is_empty() || !self.hub.is_quiet() {
             return Some(Duration::ZERO);
         }
-        let draining = match self.phase {
-            Phase::Running => None,
-            Phase::Draining(deadline) => Some(deadline),
-        };
+        let draining = self.draining.as_ref().map(Draining::wake_at);
         let retries = self
             .listeners
             .iter()
@@ -515,137 +512,7 @@ impl<H: Handler> EventLoop<H> {
         while let Some(index) = self.timers.due(self.hub.now) {
             self.visit(index, Session::handle_timeout);
         }
-        if let Phase::Draining(deadline) = self.phase
-            && deadline <= self.hub.now
-        {
-            self.abandon_all();
-        }
-    }
-
-    fn handle_mailbox(&mut self) {
-        let empty = mem::take(&mut self.items);
-        let Post {
-            mut items,
-            shutdowns,
-            ..
-        } = self.mailbox().take(empty);
-        let mut letters = Vec::new();
-        for item in items.drain(..) {
-            match item {
-                // Now, so that it comes before or after what is published as it did there.
-                Item::Letter(letter) if letter.is_of_topics() => self.subscribe(letter),
-                Item::Letter(letter) => letters.push(letter),
-                Item::News(topic, message) => self.hub.topics.publish(&topic, &message, None),
-            }
-        }
-        self.items = items;
-        // Those to one connection together, in their order, so that they leave in one write.
-        letters.sort_by_key(|letter| letter.id);
-        let mut rest = letters.into_iter().peekable();
-        while let Some(first) = rest.next() {
-            let id = first.id;
-            let mut contents = vec![first.content];
-            while let Some(letter) = rest.next_if(|letter| letter.id == id) {
-                contents.push(letter.content);
-            }
-            let index = id.place.index;
-            let known = self.sessions.get(index as usize);
-            if known.is_some_and(|session| session.place() == id.place) {
-                self.visit(index, |session, cx| {
-                    session.deliver(contents.into_iter(), cx)
-                });
-            } else {
-                for content in contents {
-                    self.return_to_sender(Letter { id, content });
-                }
-            }
-        }
-        for _ in 0..shutdowns {
-            self.shut_down();
-        }
-    }
-
-    /// Tells of the letters that nobody will read.
-    fn refuse_letters(&mut self) {
-        for item in self.mailbox().take(Vec::new()).items {
-            if let Item::Letter(letter) = item {
-                self.return_to_sender(letter);
-            }
-        }
-    }
-
-    /// Obeys a letter that is about a subscription.
-    fn subscribe(&mut self, letter: Letter) {
-        let place = letter.id.place;
-        let session = self.sessions.get_mut(place.index as usize);
-        let Some(session) = session.filter(|session| session.place() == place) else {
-            return self.return_to_sender(letter);
-        };
-        if let Content::Message(message) = letter.content
-            && let Err(why) = session.subscribe(&message, &mut self.hub)
-        {
-            self.handler.undelivered(letter.id, message, why);
-        }
-    }
-
-    /// Sends what was published in this turn: to each subscriber all of it at once.
-    fn deliver_publications(&mut self) {
-        if !self.hub.abroad.is_empty() {
-            let (remote, number) = (&self.hub.remote, self.hub.number);
-            if !remote.pass_on(number, &self.hub.abroad) {
-                let count = self.hub.abroad.len();
-                warn!(
-                    target: "openline",
-                    thread = number, count, "publications are lost: a mailbox is full"
-                );
-            }
-            self.hub.abroad.clear();
-        }
-        if self.hub.topics.is_quiet() {
-            return;
-        }
-        let mut deliveries = mem::take(&mut self.deliveries);
-        let publications = self.hub.topics.take(&mut deliveries);
-        for group in deliveries.chunk_by(|a, b| a.connection == b.connection) {
-            self.visit(group[0].connection, |session, cx| {
-                let messages = group
-                    .iter()
-                    .map(|delivery| &publications[delivery.publication as usize].message);
-                session.deliver_published(messages, cx)
-            });
-        }
-        deliveries.clear();
-        self.deliveries = deliveries;
-    }
-
-    fn return_to_sender(&mut self, letter: Letter) {
-        if let Content::Message(message) = letter.content {
-            self.handler
-                .undelivered(letter.id, message, Undelivered::Ended);
-        }
-    }
-
-    fn shut_down(&mut self) {
-        self.listeners.clear();
-        if let Phase::Draining(_) = self.phase {
-            return self.abandon_all();
-        }
-        info!(target: "openline", connections = self.sessions.len(), "shutting down");
-        self.hub.is_draining = true;
-        self.phase = Phase::Draining(self.hub.now + self.config.shutdown_timeout);
-        for index in self.indices() {
-            self.visit(index, Session::shut_down);
-        }
-    }
-
-    fn abandon_all(&mut self) {
-        warn!(target: "openline", connections = self.sessions.len(), "connections are dropped");
-        for index in self.indices() {
-            self.visit(index, |session, cx| {
-                session.abandon(EndWhy::Shutdown, cx);
-                Flow::Drop
-            });
-        }
+        self.drain();
     }
 
     fn indices(&self) -> Vec<u32> {
@@ -660,45 +527,6 @@ impl<H: Handler> EventLoop<H> {
     }
 }
 
-/// What a loop needs before it has a handler and a thread.
-#[derive(Debug)]
-pub(super) struct Seed {
-    poll: Poll,
-    number: u16,
-    remote: Remote,
-    census: Arc<Census>,
-    listeners: Vec<Listener>,
-}
-
-impl Seed {
-    /// The seeds of loops that reach each other.
-    pub(super) fn group(size: usize, config: &LoopConfig) -> io::Result<Vec<Self>> {
-        let polls: Vec<_> = (0..size).map(|_| Poll::new()).collect::<io::Result<_>>()?;
-        let mailboxes = polls
-            .iter()
-            .map(|poll| Mailbox::new(poll.registry(), WAKER, config.mailbox_max));
-        let remote = Remote::new(mailboxes.collect::<io::Result<_>>()?);
-        let census = Arc::<Census>::default();
-        let seeds = (0..).zip(polls).map(|(number, poll)| Self {
-            poll,
-            number,
-            remote: remote.clone(),
-            census: Arc::clone(&census),
-            listeners: Vec::new(),
-        });
-        Ok(seeds.collect())
-    }
-
-    pub(super) fn remote(&self) -> Remote {
-        self.remote.clone()
-    }
-
-    /// The loop will accept from `listener`.
-    pub(super) fn listen(&mut self, listener: Listener) {
-        self.listeners.push(listener);
-    }
-}
-
 impl<H: Handler> Drop for EventLoop<H> {
     fn drop(&mut self) {
         self.mailbox().close();
@@ -710,7 +538,7 @@ impl<H: Handler> fmt::Debug for EventLoop<H> {
         f.debug_struct("EventLoop")
             .field("listeners", &self.listeners)
             .field("connections", &self.sessions.len())
-            .field("phase", &self.phase)
+            .field("draining", &self.draining)
             .finish_non_exhaustive()
     }
 }

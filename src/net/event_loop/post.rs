@@ -1,0 +1,118 @@
+//! What other threads send to a loop, and what is published in it.
+//!
+//! Letters to one connection keep their order and leave in one write. Publications go out when
+//! everything readable in the turn was read: one write for each subscriber.
+
+use std::mem;
+
+use tracing::warn;
+
+use crate::net::event_loop::EventLoop;
+use crate::net::handler::Handler;
+use crate::net::remote::{Content, Item, Letter, Post, Undelivered};
+
+impl<H: Handler> EventLoop<H> {
+    /// Takes what other threads have sent.
+    pub(super) fn handle_mailbox(&mut self) {
+        let empty = mem::take(&mut self.items);
+        let Post {
+            mut items,
+            shutdowns,
+            ..
+        } = self.mailbox().take(empty);
+        let mut letters = Vec::new();
+        for item in items.drain(..) {
+            match item {
+                // Now, so that it comes before or after what is published as it did there.
+                Item::Letter(letter) if letter.is_of_topics() => self.subscribe(letter),
+                Item::Letter(letter) => letters.push(letter),
+                Item::News(topic, message) => self.hub.topics.publish(&topic, &message, None),
+            }
+        }
+        self.items = items;
+        // Those to one connection together, in their order, so that they leave in one write.
+        letters.sort_by_key(|letter| letter.id);
+        let mut rest = letters.into_iter().peekable();
+        while let Some(first) = rest.next() {
+            let id = first.id;
+            let mut contents = vec![first.content];
+            while let Some(letter) = rest.next_if(|letter| letter.id == id) {
+                contents.push(letter.content);
+            }
+            let index = id.place.index;
+            let known = self.sessions.get(index as usize);
+            if known.is_some_and(|session| session.place() == id.place) {
+                self.visit(index, |session, cx| {
+                    session.deliver(contents.into_iter(), cx)
+                });
+            } else {
+                for content in contents {
+                    self.return_to_sender(Letter { id, content });
+                }
+            }
+        }
+        for _ in 0..shutdowns {
+            self.shut_down();
+        }
+    }
+
+    /// Tells of the letters that nobody will read.
+    pub(super) fn refuse_letters(&mut self) {
+        for item in self.mailbox().take(Vec::new()).items {
+            if let Item::Letter(letter) = item {
+                self.return_to_sender(letter);
+            }
+        }
+    }
+
+    /// Obeys a letter that is about a subscription.
+    fn subscribe(&mut self, letter: Letter) {
+        let place = letter.id.place;
+        let session = self.sessions.get_mut(place.index as usize);
+        let Some(session) = session.filter(|session| session.place() == place) else {
+            return self.return_to_sender(letter);
+        };
+        if let Content::Message(message) = letter.content
+            && let Err(why) = session.subscribe(&message, &mut self.hub)
+        {
+            self.handler.undelivered(letter.id, message, why);
+        }
+    }
+
+    /// Sends what was published in this turn: to each subscriber all of it at once.
+    pub(super) fn deliver_publications(&mut self) {
+        if !self.hub.abroad.is_empty() {
+            let (remote, number) = (&self.hub.remote, self.hub.number);
+            if !remote.pass_on(number, &self.hub.abroad) {
+                let count = self.hub.abroad.len();
+                warn!(
+                    target: "openline",
+                    thread = number, count, "publications are lost: a mailbox is full"
+                );
+            }
+            self.hub.abroad.clear();
+        }
+        if self.hub.topics.is_quiet() {
+            return;
+        }
+        let mut deliveries = mem::take(&mut self.deliveries);
+        let publications = self.hub.topics.take(&mut deliveries);
+        for group in deliveries.chunk_by(|a, b| a.connection == b.connection) {
+            self.visit(group[0].connection, |session, cx| {
+                let messages = group
+                    .iter()
+                    .map(|delivery| &publications[delivery.publication as usize].message);
+                session.deliver_published(messages, cx)
+            });
+        }
+        deliveries.clear();
+        self.deliveries = deliveries;
+    }
+
+    fn return_to_sender(&mut self, letter: Letter) {
+        if let Content::Message(message) = letter.content {
+            self.handler
+                .undelivered(letter.id, message, Undelivered::Ended);
+        }
+    }
+}
