@@ -89,9 +89,9 @@ impl Generator {
             });
         }
         let payload: Vec<u8> = (0..=255).cycle().take(load.size).collect();
-        let frame = masked_frame(&payload);
+        let frame = masked_frame(Opcode::Binary, &payload);
         let echo = match server.websocket {
-            true => [header(load.size, None).as_slice(), &payload].concat(),
+            true => [header(Opcode::Binary, load.size, None).as_slice(), &payload].concat(),
             false => frame.clone(),
         };
         Ok(Self {
@@ -195,6 +195,13 @@ impl Connection {
 /// The `i`th connection. An address has some 28,000 ports to connect from; after that many the
 /// next of 127.0.0.0/8 serves.
 fn connect(server: &Server, i: usize) -> Result<TcpStream, Box<dyn Error>> {
+    let stream = open(server, i)?;
+    stream.set_nonblocking(true)?;
+    Ok(TcpStream::from_std(stream))
+}
+
+/// The `i`th connection, blocking.
+pub fn open(server: &Server, i: usize) -> Result<std::net::TcpStream, Box<dyn Error>> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     if let host @ 1.. = i / 25_000 {
         let source = Ipv4Addr::new(127, 0, 1, u8::try_from(host)?);
@@ -207,8 +214,7 @@ fn connect(server: &Server, i: usize) -> Result<TcpStream, Box<dyn Error>> {
     if server.websocket {
         shake_hands(&mut stream, server.address)?;
     }
-    stream.set_nonblocking(true)?;
-    Ok(TcpStream::from_std(stream))
+    Ok(stream)
 }
 
 /// The opening handshake with the key and the answer of RFC 6455 §1.3.
@@ -236,20 +242,22 @@ fn shake_hands(
     }
 }
 
-fn masked_frame(payload: &[u8]) -> Vec<u8> {
-    let key = MaskingKey::new([0x37, 0xfa, 0x21, 0x3d]);
-    let mut frame = header(payload.len(), Some(key));
+/// A message or a Ping in one frame, as a client sends it.
+pub fn masked_frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let mut frame = header(opcode, payload.len(), Some(KEY));
     let start = frame.len();
     frame.extend_from_slice(payload);
-    key.apply(&mut frame[start..]);
+    KEY.apply(&mut frame[start..]);
     frame
 }
 
-fn header(payload_len: usize, mask: Option<MaskingKey>) -> Vec<u8> {
+pub const KEY: MaskingKey = MaskingKey::new([0x37, 0xfa, 0x21, 0x3d]);
+
+pub fn header(opcode: Opcode, payload_len: usize, mask: Option<MaskingKey>) -> Vec<u8> {
     let header = FrameHeader {
         fin: true,
         rsv1: false,
-        opcode: Opcode::Binary,
+        opcode,
         mask,
         payload_len: payload_len as u64,
     };

@@ -2,6 +2,7 @@
 //! the memory of idle connections. Linux only; it talks to itself over loopback.
 
 mod compare;
+mod hostile;
 mod idle;
 mod load;
 mod process;
@@ -51,6 +52,25 @@ enum Task {
         #[command(flatten)]
         common: Common,
     },
+    /// Peers that flood the server and never read, beside one that behaves.
+    Flood {
+        /// How many of them.
+        #[arg(long, default_value_t = 20)]
+        peers: usize,
+        /// For how long.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Peers that declare a frame of a mebibyte and send nothing of it.
+    Claim {
+        /// How many of them.
+        #[arg(long, default_value_t = 500)]
+        peers: usize,
+        #[command(flatten)]
+        common: Common,
+    },
     /// The bare TCP echo, by itself.
     Raw { port: u16 },
     /// openline's echo server, by itself.
@@ -88,6 +108,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             tls: false,
             common,
         } => idle::run(connections.max(1), common),
+        Task::Flood {
+            peers,
+            seconds,
+            common,
+        } => hostile::flood(peers, seconds, common),
+        Task::Claim { peers, common } => hostile::claim(peers.max(1), common),
         Task::Raw { port } => Ok(raw::serve(port)?),
         Task::Openline { port } => {
             let echo = |peer: &mut Peer<'_>, message: Message<'_>| peer.send(message);
