@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use openline::net::{Asking, Decision, End, Handler, LoopConfig, Message, Peer, Ticket, TooLate};
-use openline::proto::{Acceptance, Config, Refusal, Request, SendError, Status};
+use openline::proto::{Acceptance, CloseCode, Config, Refusal, Request, SendError, Status};
 
 use crate::support::{PATIENCE, Raw, Seen, Server, TEXT, config, frame, request};
 
@@ -147,5 +147,22 @@ fn whoever_waits_for_a_decision_is_not_read_from() {
     }
     ticket.refuse(Refusal::new(Status::FORBIDDEN)).unwrap();
     assert_eq!(server.end(), "Refused { status: 403 }");
+    server.stop();
+}
+
+#[test]
+fn closed_by_another_thread_while_the_decision_is_awaited() {
+    let (server, tickets) = start(config(Config::default()));
+    let (raw, ticket) = ask(&server, &tickets);
+    server
+        .remote
+        .close(ticket.id(), CloseCode::NORMAL, "")
+        .unwrap();
+    assert_eq!(server.end(), "Abandoned");
+    assert_eq!(
+        ticket.accept(Acceptance::default(), String::new()),
+        Err(TooLate)
+    );
+    assert!(raw.rest().is_empty());
     server.stop();
 }

@@ -170,8 +170,24 @@ impl Server {
         Self::run(config, |seen| Reporter { seen, answer }, prepare)
     }
 
+    /// In a thread of this name.
+    pub(crate) fn start_named(name: &str, config: LoopConfig, answer: impl Answer) -> Self {
+        let thread = thread::Builder::new().name(name.to_owned());
+        let reporter = |seen| Reporter { seen, answer };
+        Self::run_in(thread, config, reporter, |_| {})
+    }
+
     /// With any handler, which tells what it wants to have seen.
     pub(crate) fn run<H: Handler>(
+        config: LoopConfig,
+        handler: impl FnOnce(Sender<Seen>) -> H + Send + 'static,
+        prepare: impl FnOnce(&mut EventLoop<H>) + Send + 'static,
+    ) -> Self {
+        Self::run_in(thread::Builder::new(), config, handler, prepare)
+    }
+
+    fn run_in<H: Handler>(
+        thread: thread::Builder,
         config: LoopConfig,
         handler: impl FnOnce(Sender<Seen>) -> H + Send + 'static,
         prepare: impl FnOnce(&mut EventLoop<H>) + Send + 'static,
@@ -179,7 +195,7 @@ impl Server {
         let (seen, receiver) = channel();
         let (ready, when_ready) = channel();
         let (done, when_done) = channel();
-        let thread = thread::spawn(move || {
+        let thread = thread.spawn(move || {
             let mut server = EventLoop::new(handler(seen), config).unwrap();
             let address = server.listen("127.0.0.1:0").unwrap();
             prepare(&mut server);
@@ -188,6 +204,7 @@ impl Server {
             let _ = done.send(());
             result
         });
+        let thread = thread.unwrap();
         let (address, remote) = when_ready.recv_timeout(PATIENCE).unwrap();
         Self {
             address,
