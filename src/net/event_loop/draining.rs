@@ -22,15 +22,14 @@ pub(super) struct Draining {
     next: u32,
     /// When some are closed next.
     step_at: Option<Instant>,
-    /// When those that are left are dropped.
-    deadline: Instant,
+    /// When those that are left are dropped; `None` is beyond the clock.
+    deadline: Option<Instant>,
 }
 
 impl Draining {
     /// When there is something to do, whatever the sockets say.
-    pub(super) fn wake_at(&self) -> Instant {
-        self.step_at
-            .map_or(self.deadline, |at| at.min(self.deadline))
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        [self.step_at, self.deadline].into_iter().flatten().min()
     }
 
     /// How many of the places are to have been closed at `now`.
@@ -62,7 +61,9 @@ impl<H: Handler> EventLoop<H> {
             places,
             next: 0,
             step_at: Some(now),
-            deadline: now + window + self.config.shutdown_timeout,
+            deadline: now
+                .checked_add(window)
+                .and_then(|end| end.checked_add(self.config.shutdown_timeout)),
         });
         // Whoever is still at the door has nothing to lose.
         for index in indices {
@@ -83,7 +84,7 @@ impl<H: Handler> EventLoop<H> {
         let Some(draining) = &mut self.draining else {
             return;
         };
-        if draining.deadline <= now {
+        if draining.deadline.is_some_and(|deadline| deadline <= now) {
             return self.abandon_all();
         }
         let due = draining.due(now, window);

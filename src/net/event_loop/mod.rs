@@ -331,7 +331,7 @@ impl<H: Handler> EventLoop<H> {
         if !self.again.is_empty() || !self.hub.is_quiet() {
             return Some(Duration::ZERO);
         }
-        let draining = self.draining.as_ref().map(Draining::wake_at);
+        let draining = self.draining.as_ref().and_then(Draining::wake_at);
         let retries = self
             .listeners
             .iter()
