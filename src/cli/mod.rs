@@ -10,6 +10,7 @@ pub(crate) mod inspect;
 mod log;
 pub(crate) mod manual;
 mod metrics;
+mod quotas;
 mod recording;
 pub(crate) mod replay;
 pub(crate) mod serve;

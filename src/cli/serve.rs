@@ -18,6 +18,7 @@ use crate::cli::auth::{Admission, AuthError};
 use crate::cli::compression::Compression;
 use crate::cli::log::{self, Format};
 use crate::cli::metrics::{self, Place};
+use crate::cli::quotas::Quotas;
 use crate::cli::signal;
 use crate::cli::terminal::neutralise;
 use crate::cli::tls::{self, SelfSigned};
@@ -29,9 +30,9 @@ and then 'metrics on http://HOST:PORT/metrics' if they have an address of their 
 else goes to the log on standard error: each handshake with its outcome, each end with who ended \
 it and why.
 
-Ctrl-C and SIGTERM close every connection with 1001, wait for the closing handshakes and exit \
-with 0; a second signal exits at once. Exit codes: 0 ended so, 1 an error, 2 an argument that \
-cannot be.
+Ctrl-C and SIGTERM close every connection with 1001, over the time that --drain says, wait for \
+the closing handshakes and exit with 0; a second signal exits at once. Exit codes: 0 ended so, 1 \
+an error, 2 an argument that cannot be.
 
 Examples:
   openline serve
@@ -40,6 +41,7 @@ Examples:
   openline serve unix:/run/openline.sock
   openline serve :8080 --max-message 64k --idle-timeout 5m
   openline serve --compress --compress-context --compress-server-window 11
+  openline serve --max-per-address 20 --message-rate 50 --drain 30s
   openline serve --origin https://example.com --origin http://localhost:3000
   openline serve --origin 'https://*.example.com' --auth jwt:jwks.json --auth-from subprotocol
   echo \"alice $(openssl rand -hex 16)\" > tokens; openline serve --auth bearer:tokens
@@ -108,6 +110,9 @@ pub(crate) struct Args {
     )]
     idle_timeout: Time,
 
+    #[command(flatten)]
+    quotas: Quotas,
+
     /// Serve with this many threads, each with connections of its own [default: one for each core]
     #[arg(long, value_name = "COUNT", value_parser = parse_threads, help_heading = "Limits")]
     threads: Option<usize>,
@@ -165,7 +170,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
 
 fn serve(args: Args) -> Result<(), ServeError> {
     raise_descriptors();
-    let config = LoopConfig {
+    let config = args.quotas.limit(LoopConfig {
         protocol: Arc::new(Config {
             frame_size_max: args.max_message,
             message_size_max: args.max_message,
@@ -173,10 +178,11 @@ fn serve(args: Args) -> Result<(), ServeError> {
             pong_timeout: args.pong_timeout.timer().unwrap_or(Time::MAX),
             idle_timeout: args.idle_timeout.timer(),
             compression: args.compression.settings(),
+            message_timeout: args.quotas.message_timeout.timer(),
             ..Config::default()
         }),
         ..LoopConfig::default()
-    };
+    });
     let guard = args.admission.guard().map_err(ServeError::Auth)?;
     let threads = args.threads.unwrap_or_else(Threads::cores);
     let mut server = Threads::new(threads, config).map_err(ServeError::Loop)?;

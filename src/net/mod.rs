@@ -46,12 +46,24 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # More than one thread, and more than one peer
+//!
+//! [`Threads`] runs a loop for each core at one address. A peer [subscribes](Peer::subscribe) to
+//! topics and [publishes](Peer::publish) to them, whatever loop the others are in; a [`Handle`]
+//! or a [`Remote`] does so from any other thread. A request may be decided about
+//! [later](Asking::later), and a [page](Handler::page) may be served where WebSocket is.
+//!
 //! # What a loop promises
 //!
 //! - One system call to read and one to write for each readiness of a socket, however many
 //!   messages that was; none to wait for writability, none to arm a timer.
 //! - A connection with nothing half-received and nothing half-sent holds no buffer.
 //! - A peer that does not read is not listened to: what waits for it is bounded.
+//! - What is published in a turn leaves for each subscriber in one write, encoded once for all.
+//! - No lock is on a message's way within a loop; loops of a group meet in mailboxes only.
+//! - Everything that a peer can make grow or go on has a limit, with a default and a reason: those
+//!   of a connection in [`Config`](crate::proto::Config), those of all in [`LoopConfig`].
+//! - Each end has a verdict: who, when, why, and a [word](EndWhy::label) for it.
 //! - The last reply is never lost to a reset: the sending direction is closed first, and input is
 //!   drained, within bounds, before the socket goes.
 

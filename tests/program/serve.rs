@@ -184,3 +184,34 @@ fn an_address_in_use_is_said_with_what_to_do() {
         "{error}"
     );
 }
+
+#[test]
+fn quotas_are_kept_and_the_log_says_which() {
+    let server = Server::start(&["--max-per-address", "1", "--log-format", "json"]);
+    let (_inside, head) = server.ask("");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let (_, head) = server.ask("");
+    assert!(head.starts_with("HTTP/1.1 429 "), "{head}");
+    let (code, log) = server.stop("TERM");
+    assert_eq!(code, Some(0), "{log}");
+    let lines: Vec<Value> = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let verdict = |line: &&Value| line["verdict"] == "quota-connections-per-address";
+    assert_eq!(lines.iter().filter(verdict).count(), 1, "{log}");
+}
+
+#[test]
+fn too_many_messages_are_the_end() {
+    let server = Server::start(&["--message-rate", "5", "--threads", "1"]);
+    let (mut stream, head) = server.ask("");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    stream.write_all(&b"\x89\x80\0\0\0\0".repeat(1000)).unwrap();
+    let mut answers = Vec::new();
+    stream.read_to_end(&mut answers).unwrap();
+    let at = answers.iter().position(|byte| *byte == 0x88).unwrap();
+    assert_eq!(answers[at + 2..at + 4], 1008_u16.to_be_bytes());
+    let (_, log) = server.stop("TERM");
+    assert!(log.contains("verdict=\"quota-messages\""), "{log}");
+}
