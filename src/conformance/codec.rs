@@ -111,9 +111,8 @@ fn match_offers(offers: &[String], response: Stated) -> Result<Params, String> {
         if offer.server_no_context_takeover && !response.server_no_context_takeover {
             complaint = "server_no_context_takeover is missing (RFC 7692 §7.1.1.1)".to_owned();
         } else if let Some(max) = offer.server_max_window_bits
-            && response
-                .server_max_window_bits
-                .is_none_or(|bits| bits > max)
+            // Not to mention the largest window changes nothing.
+            && response.server_max_window_bits.unwrap_or(15) > max
         {
             complaint = format!("server_max_window_bits is not at most {max} (RFC 7692 §7.1.2.1)");
         } else if response.client_max_window_bits.is_some()

@@ -171,7 +171,7 @@ impl Knife {
 }
 
 /// The bytes that are cut finely, in both directions together.
-const FINE_MAX: usize = 16 << 10;
+const FINE_MAX: usize = 6 << 10;
 /// The bytes that are kept for a report.
 const KEPT_MAX: usize = 256 << 10;
 /// No case takes longer: the longest are given a thousand seconds.

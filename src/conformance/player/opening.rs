@@ -248,7 +248,8 @@ impl ReadHead {
                 params.map(|_| "permessage-deflate is agreed to, and must not be".to_owned())
             }
             Check::Agrees(name, max) => {
-                let value = params.and_then(|params| params.parameter(name));
+                // To decline altogether is any server's right, and UNIMPLEMENTED.
+                let value = params?.parameter(name);
                 match (value, max) {
                     (None, _) => Some(format!("{name} is not agreed to")),
                     (Some(Some(bits)), Some(max)) if bits > *max => {
