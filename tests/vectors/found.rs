@@ -46,7 +46,7 @@ fn against(id: &str, fault: impl FnMut(Vec<u8>) -> Vec<u8>) -> Replay {
     let case = Vectors::embedded().case(id).expect("a case of this id");
     let now = Instant::now();
     let peer = Faulty {
-        core: Core::new(Role::Server, now),
+        core: Core::new(Role::Server, case, now),
         fault,
         closes: true,
     };
@@ -123,7 +123,7 @@ fn a_server_that_leaves_the_connection_open_is_found() {
     let case = Vectors::embedded().case("1.1.2").expect("a case");
     let now = Instant::now();
     let peer = Faulty {
-        core: Core::new(Role::Server, now),
+        core: Core::new(Role::Server, case, now),
         fault: |bytes| bytes,
         closes: false,
     };
@@ -159,7 +159,7 @@ fn a_wrong_expectation_is_found_and_shown_frame_by_frame() {
     );
     for role in [Role::Server, Role::Client] {
         let now = Instant::now();
-        let found = replay(&case, role, Split::Octets, Core::new(role, now), now);
+        let found = replay(&case, role, Split::Octets, Core::new(role, &case, now), now);
         assert_eq!(found.outcome.behavior, Behavior::Failed);
         let report = found.report(&case, role, Split::Octets);
         for said in [

@@ -6,5 +6,7 @@
 mod core;
 mod files;
 mod found;
+mod hostile;
 mod peer;
 mod replay;
+mod seeds;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use openline::conformance::Case;
 use openline::proto::{
-    Acceptance, Answer, ClientHandshake, ClientRequest, Config, Connection, Event, RecvBuffer,
-    Role, SendBuffer, SendError, ServerHandshake,
+    Acceptance, Answer, ClientHandshake, ClientRequest, Config, Connection, Deflate, Event,
+    RecvBuffer, Role, SendBuffer, SendError, ServerHandshake,
 };
 
 /// What a player plays against.
@@ -37,8 +38,19 @@ enum Stage {
 }
 
 impl Core {
-    pub fn new(role: Role, now: Instant) -> Self {
-        let config = Arc::new(Config::default());
+    /// A peer for this case: a client mentions what the case asks of it.
+    pub fn new(role: Role, case: &Case, now: Instant) -> Self {
+        let wishes = &case.opening.agreements;
+        let config = Arc::new(Config {
+            compression: Some(Deflate {
+                // Contexts live on, and every echo is compressed: there is more to get wrong.
+                server_no_context_takeover: false,
+                client_no_context_takeover: wishes.iter().any(|wish| wish.no_context_takeover),
+                threshold: 0,
+                ..Deflate::default()
+            }),
+            ..Config::default()
+        });
         let mut send = SendBuffer::new();
         let stage = match role {
             Role::Server => Stage::Server(ServerHandshake::new(config, now)),

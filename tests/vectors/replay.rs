@@ -25,7 +25,7 @@ pub struct Replay {
     pub outcome: Outcome,
     pub log: Log,
     /// What passed, for [`annotated`]: who sent it, and the bytes.
-    passed: Vec<(Role, Vec<u8>)>,
+    pub passed: Vec<(Role, Vec<u8>)>,
 }
 
 /// Plays a case. Where a case repeats itself, only as often as makes so many bytes.

@@ -191,6 +191,9 @@ impl Player {
             8 => self.obey_close(&frame.payload, now)?,
             9 => {
                 self.judge.see(&Seen::Ping(&frame.payload));
+                if self.output.len() > REPLIES_MAX {
+                    return Err("pings come faster than pongs are taken".to_owned());
+                }
                 if !self.facts.sent_close && !self.is_mid_piece() {
                     let pong = control(10, &frame.payload);
                     self.write(&[Item::Frame(pong)], Chop::Whole, now);
@@ -314,5 +317,7 @@ impl Player {
     }
 }
 
+/// The replies that may wait to be written: a peer that asks and does not listen gets no more.
+const REPLIES_MAX: usize = 1000;
 /// What is held beyond the largest message expected: room for what a peer may say of its own.
 const SLACK: usize = 64 << 10;
