@@ -8,7 +8,9 @@
 //! 3. The program `openline`: serve and connect.
 //!
 //! Beside them, [`inspect`] looks at a byte stream from outside: every frame, every bit, every
-//! fault. It rests on `proto` alone and does no I/O either.
+//! fault. It rests on `proto` alone and does no I/O either. And
+//! [`conformance`](https://docs.rs/openline/latest/openline/conformance/) plays the cases of
+//! `vectors/` against any peer, over whatever transport its caller has.
 //!
 //! # The loop that a caller of the core writes
 //!
@@ -71,8 +73,8 @@
 //!
 //! # Features
 //!
-//! Features only add. `net` is on by default; `cli` brings what the program alone needs. The
-//! core takes neither.
+//! Features only add. `net` is on by default; `conformance` brings the cases and their player,
+//! `cli` what the program alone needs. The core takes none of them.
 //!
 //! # Policies
 //!
