@@ -19,6 +19,7 @@ use socket2::{Domain, Socket, Type};
 use crate::Common;
 use crate::process::{Command, Server, raise_file_limit};
 
+const PING: u8 = 0x89;
 const MOMENT: Duration = Duration::from_millis(500);
 
 pub fn run(connections: usize, common: Common) -> Result<(), Box<dyn Error>> {
@@ -105,7 +106,15 @@ fn exchange(stream: &mut Stream) -> Result<(), Box<dyn Error>> {
     // Under a key that changes nothing.
     stream.write_all(&[&[0x82, 0x94, 0, 0, 0, 0][..], &payload].concat())?;
     let mut echo = [0; 22];
-    stream.read_exact(&mut echo)?;
+    loop {
+        stream.read_exact(&mut echo[..2])?;
+        // Opening thousands takes longer than a server waits before its first Ping.
+        match echo[0] == PING {
+            true => stream.read_exact(&mut vec![0; echo[1].into()])?,
+            false => break,
+        }
+    }
+    stream.read_exact(&mut echo[2..])?;
     match echo[2..] == payload {
         true => Ok(()),
         false => Err("that is not what was sent".into()),
