@@ -14,7 +14,7 @@
 
 use std::fmt::Write as _;
 
-use crate::inspect::frame::{Frame, Part, TextState};
+use crate::inspect::frame::{Frame, Part};
 use crate::inspect::harmless::hex;
 use crate::inspect::header::{LengthForm, RawHeader};
 use crate::inspect::text::{Line, Tone, cut_short};
@@ -76,8 +76,8 @@ fn fields(frame: &Frame) -> Vec<Line> {
         fields.push((0, format!("FIN {}", u8::from(fin)), says.to_owned()));
     }
     if let (Some(rsv1), Some(rsv2), Some(rsv3)) = (header.rsv1(), header.rsv2(), header.rsv3()) {
-        let says = match (rsv1, rsv2 || rsv3, frame.text) {
-            (true, false, Some(TextState::Compressed)) => "RSV1: compressed (RFC 7692)",
+        let says = match (rsv1, rsv2 || rsv3, frame.is_compressed) {
+            (true, false, true) => "RSV1: the message is compressed (RFC 7692)",
             (false, false, _) => "no extension is at work",
             _ => "set",
         };

@@ -14,7 +14,7 @@ use crate::inspect::decoder::{Decoder, Limits};
 use crate::inspect::frame::Frame;
 use crate::inspect::head::{EndOfHead, Head, begins_head};
 use crate::inspect::opening::{self, Agreement};
-use crate::proto::{HandshakeError, HeadError, Role};
+use crate::proto::{DeflateParams, HandshakeError, HeadError, Role};
 
 /// Something that one end sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +122,8 @@ pub struct Conversation {
     request: Option<Head>,
     agreement: Option<Agreement>,
     is_joined: bool,
+    /// What was agreed to where no handshake was seen.
+    compression: Option<DeflateParams>,
 }
 
 /// One direction.
@@ -169,7 +171,20 @@ impl Conversation {
             request: None,
             agreement: None,
             is_joined: start == Start::Joined,
+            compression: None,
         }
+    }
+
+    /// The same, for frames whose handshake was not seen and agreed to permessage-deflate.
+    #[must_use]
+    pub fn with_compression(mut self, params: DeflateParams) -> Self {
+        self.compression = Some(params);
+        for role in [Role::Client, Role::Server] {
+            if let Stage::Frames(_) = self.half(role).stage {
+                self.open(role);
+            }
+        }
+        self
     }
 
     /// The next bytes that this end sent; gives what they complete, of the other end too if that
@@ -393,8 +408,14 @@ impl Conversation {
             true => Decoder::joining_at,
             false => Decoder::starting_at,
         };
+        let agreed = self.agreement.as_ref();
+        let compression = agreed.map_or(self.compression, |agreed| agreed.compression);
         let half = self.half(sender);
         let decoder = begin(half.offset, sender, limits);
+        let decoder = match &compression {
+            Some(params) => decoder.with_compression(params),
+            None => decoder,
+        };
         half.stage = Stage::Frames(Box::new(decoder));
     }
 }

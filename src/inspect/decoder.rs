@@ -9,9 +9,10 @@ use bytes::Bytes;
 
 use crate::inspect::assembly::Assembly;
 use crate::inspect::frame::{CloseBody, Frame, Part};
+use crate::inspect::inflate::Inflation;
 use crate::inspect::rules::{self, Broken};
 use crate::inspect::violation::{Fault, Violation};
-use crate::proto::{Kind, Opcode, ProtocolError, Role};
+use crate::proto::{DeflateParams, Kind, Opcode, ProtocolError, Role};
 
 /// How much is kept of what is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +20,8 @@ pub struct Limits {
     /// The bytes kept of one frame's payload. Default: 16 MiB, what the strict half of the crate
     /// takes. All that come are checked, whether they are kept or not.
     pub frame_kept_max: usize,
-    /// The bytes kept of one message. Default: 16 MiB, for the same reason.
+    /// The bytes kept of one message. Default: 16 MiB, for the same reason. One that is compressed
+    /// is inflated no further, and what it says then is unknown.
     pub message_kept_max: usize,
     /// The bytes of one head of the opening handshake. Default: 64 KiB, four times what the
     /// strict half takes: what is longer is not a head.
@@ -60,6 +62,8 @@ pub struct Decoder {
     frame: Option<(Frame, Vec<u8>)>,
     frames: u64,
     message: Option<Assembly>,
+    /// What inflates, if permessage-deflate was agreed to.
+    inflation: Option<Box<Inflation>>,
     is_closed: bool,
     /// Whether the beginning was not seen: a message may have begun before.
     is_joined: bool,
@@ -82,6 +86,7 @@ impl Decoder {
             frame: None,
             frames: 0,
             message: None,
+            inflation: None,
             is_closed: false,
             is_joined: false,
         }
@@ -94,6 +99,13 @@ impl Decoder {
             is_joined: true,
             ..Self::starting_at(offset, sender, limits)
         }
+    }
+
+    /// The same where permessage-deflate was agreed to with these parameters.
+    #[must_use]
+    pub fn with_compression(mut self, params: &DeflateParams) -> Self {
+        self.inflation = Some(Box::new(Inflation::new(self.sender, params)));
+        self
     }
 
     /// Takes bytes off the front of `bytes` until a frame ends; `None` when all are taken.
@@ -198,7 +210,7 @@ impl Decoder {
                 blame(frame, rules::extended_length(&header));
             }
             if header.is_whole() {
-                blame(frame, rules::rsv1(&header, false));
+                blame(frame, rules::rsv1(&header, self.inflation.is_some()));
             }
         }
         if header.is_whole() {
@@ -224,11 +236,17 @@ impl Decoder {
                     blame(frame, [(0, error, expected.into())]);
                 }
                 self.is_joined = false;
-                *message = Some(Assembly::new(
-                    kind,
-                    frame.offset,
-                    self.limits.message_kept_max,
-                ));
+                let is_compressed = frame.header.rsv1() == Some(true) && self.inflation.is_some();
+                if let (Some(unfinished), Some(inflation)) = (&message, &mut self.inflation)
+                    && unfinished.is_compressed
+                {
+                    // It was left in the middle, and nothing can build on it.
+                    inflation.lose();
+                    inflation.begin();
+                }
+                let kept_max = self.limits.message_kept_max;
+                *message = Some(Assembly::new(kind, frame.offset, is_compressed, kept_max));
+                frame.is_compressed = is_compressed;
                 frame.part = Some(if fin { Part::Whole } else { Part::First });
                 frame.kind = Some(kind);
             }
@@ -236,6 +254,7 @@ impl Decoder {
                 message.frames += 1;
                 frame.part = Some(if fin { Part::Last } else { Part::Middle });
                 frame.kind = Some(message.kind);
+                frame.is_compressed = message.is_compressed;
             }
             (None, None) if self.is_closed => {}
             (None, None) if self.is_joined => {
@@ -266,10 +285,18 @@ impl Decoder {
             _ => 0,
         };
         kept.extend_from_slice(&piece[..room.min(piece.len())]);
-        if let (Some(message), Some(_)) = (&mut self.message, frame.part) {
-            let invalid = message.push(&piece, frame.part == Some(Part::Whole));
-            if let (Some(at), false) = (invalid, self.is_closed) {
-                frame.violations.push(invalid_utf8(self.offset + at as u64));
+        if let (Some(message), Some(part)) = (&mut self.message, frame.part) {
+            let wrong = match (message.is_compressed, &mut self.inflation) {
+                // Where in what came out it is wrong says nothing of where in what came.
+                (true, Some(inflation)) => message
+                    .inflate(&piece, inflation)
+                    .map(|error| (frame.payload_offset().unwrap_or(self.offset), error)),
+                _ => message
+                    .push(&piece, part == Part::Whole)
+                    .map(|at| (self.offset + at as u64, ProtocolError::InvalidUtf8)),
+            };
+            if let (Some((offset, error)), false) = (wrong, self.is_closed) {
+                frame.violations.push(of_text(offset, error));
             }
         }
         frame.received += piece.len() as u64;
@@ -292,9 +319,18 @@ impl Decoder {
             (_, Some(part)) => {
                 let ends = matches!(part, Part::Whole | Part::Last);
                 if let Some(message) = &mut self.message {
-                    if ends && message.cuts_character() && !self.is_closed {
-                        frame.violations.push(invalid_utf8(self.offset));
+                    let mut wrong = None;
+                    if let (true, true, Some(inflation)) =
+                        (ends, message.is_compressed, &mut self.inflation)
+                    {
+                        wrong = message.finish_inflating(inflation);
+                    }
+                    if ends && wrong.is_none() && message.cuts_character() {
+                        wrong = Some(ProtocolError::InvalidUtf8);
                         message.refuse();
+                    }
+                    if let (Some(error), false) = (wrong, self.is_closed) {
+                        frame.violations.push(of_text(self.offset, error));
                     }
                     frame.text = message.text_state();
                 }
@@ -324,10 +360,17 @@ fn blame(frame: &mut Frame, broken: impl IntoIterator<Item = Broken>) {
     frame.violations.sort_by_key(|violation| violation.offset);
 }
 
-fn invalid_utf8(offset: u64) -> Violation {
+/// What is wrong with what a message says.
+fn of_text(offset: u64, error: ProtocolError) -> Violation {
+    let expected = match error {
+        ProtocolError::InvalidDeflate => {
+            "DEFLATE, flushed, without the four bytes 00 00 ff ff at its end"
+        }
+        _ => "UTF-8, in its shortest form and without surrogates",
+    };
     Violation {
         offset,
-        fault: Fault::Protocol(ProtocolError::InvalidUtf8),
-        expected: "UTF-8, in its shortest form and without surrogates".into(),
+        fault: Fault::Protocol(error),
+        expected: expected.into(),
     }
 }

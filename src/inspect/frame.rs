@@ -33,7 +33,10 @@ pub struct Frame {
     pub part: Option<Part>,
     /// What its message is, also for a continuation.
     pub kind: Option<Kind>,
-    /// How the text stands at the end of a frame of text.
+    /// Whether its message is compressed, as the RSV1 of the message's first frame says (RFC 7692
+    /// §6): then [`payload`](Self::payload) is not what the message says.
+    pub is_compressed: bool,
+    /// How the text stands at the end of a frame of text; of a compressed one, what came out.
     pub text: Option<TextState>,
     /// What a Close frame says.
     pub close: Option<CloseBody>,
@@ -65,9 +68,7 @@ pub enum TextState {
     MidCharacter,
     /// Not UTF-8, and what follows cannot mend it.
     Invalid,
-    /// Compressed: what it says shows when the message is whole.
-    Compressed,
-    /// Nobody knows: some of it was lost on the way to us.
+    /// Nobody knows: some of it was lost on the way to us, or cannot be inflated.
     Unknown,
 }
 
@@ -98,6 +99,9 @@ pub struct Message {
     pub payload: Bytes,
     /// Whether it was compressed (RFC 7692).
     pub is_compressed: bool,
+    /// Whether what it says is not known: then [`payload`](Self::payload) is at best its
+    /// beginning, and [`len`](Self::len) a guess.
+    pub is_unknown: bool,
 }
 
 impl Frame {
@@ -112,6 +116,7 @@ impl Frame {
             payload: Bytes::new(),
             part: None,
             kind: None,
+            is_compressed: false,
             text: None,
             close: None,
             message: None,
@@ -214,7 +219,7 @@ impl Message {
     /// Whether [`payload`](Self::payload) is the whole message.
     #[must_use]
     pub fn is_payload_kept(&self) -> bool {
-        self.payload.len() as u64 == self.len
+        !self.is_unknown && self.payload.len() as u64 == self.len
     }
 
     /// The text of a text message, if it is UTF-8 and was kept whole.

@@ -56,6 +56,7 @@ pub fn frame(frame: &Frame) -> Value {
         "type": frame.name(),
         "whole": frame.is_whole(),
         "legal": frame.violations.is_empty(),
+        "compressed": frame.is_compressed,
         "payload": {"length": frame.received, "base64": BASE64.encode(&frame.payload)},
         "violations": frame.violations.iter().map(violation).collect::<Vec<_>>(),
     });
@@ -85,8 +86,11 @@ pub fn frame(frame: &Frame) -> Value {
     );
     set("close", frame.close.as_ref().map(close));
     set("message", frame.message.as_ref().map(message));
-    if let (Some(TextState::Complete), Ok(text)) = (frame.text, std::str::from_utf8(&frame.payload))
-    {
+    if let (Some(TextState::Complete), false, Ok(text)) = (
+        frame.text,
+        frame.is_compressed,
+        std::str::from_utf8(&frame.payload),
+    ) {
         value["payload"]["text"] = text.into();
     }
     if frame.missing > 0 {
@@ -158,7 +162,11 @@ pub fn violation(violation: &Violation) -> Value {
 /// What both sides agreed to.
 #[must_use]
 pub fn agreement(agreement: &Agreement) -> Value {
-    json!({"subprotocol": agreement.subprotocol, "extensions": agreement.extensions})
+    json!({
+        "subprotocol": agreement.subprotocol,
+        "extensions": agreement.extensions,
+        "compressed": agreement.compression.is_some(),
+    })
 }
 
 /// The name of an end.
@@ -195,6 +203,9 @@ fn message(message: &Message) -> Value {
     if let Some(text) = message.text() {
         value["text"] = text.into();
     }
+    if message.is_unknown {
+        value["unknown"] = true.into();
+    }
     if !message.is_payload_kept() {
         value["kept"] = message.payload.len().into();
     }
@@ -222,7 +233,6 @@ const fn text_state(state: TextState) -> &'static str {
         TextState::Complete => "complete",
         TextState::MidCharacter => "mid-character",
         TextState::Invalid => "invalid",
-        TextState::Compressed => "compressed",
         TextState::Unknown => "unknown",
     }
 }

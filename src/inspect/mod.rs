@@ -21,6 +21,7 @@ mod frame;
 mod harmless;
 mod head;
 mod header;
+mod inflate;
 #[cfg(feature = "json")]
 pub mod json;
 mod opening;

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 
 use crate::inspect::head::Head;
 use crate::proto::{
-    Field, HandshakeError, HeadError, Key, elements, extensions, is_token, parse_authority,
-    split_target,
+    DeflateParams, Field, HandshakeError, HeadError, Key, ParamsError, elements, extensions,
+    is_token, parse_authority, read_answer, split_target,
 };
 
 /// What both sides agreed to, as far as it can be known.
@@ -20,6 +20,8 @@ pub struct Agreement {
     pub subprotocol: Option<String>,
     /// The extensions that the server agreed to, with their parameters, as on the wire.
     pub extensions: Vec<String>,
+    /// How messages are compressed, if permessage-deflate is among them.
+    pub compression: Option<DeflateParams>,
 }
 
 /// Judges and explains a request.
@@ -174,10 +176,20 @@ fn agreed_extensions(head: &mut Head, request: Option<&Head>, agreement: &mut Ag
             continue;
         };
         for extension in agreed {
+            let offset = head.lines[at].offset;
             if !offered(extension.name()) {
-                let offset = head.lines[at].offset;
                 let error = HandshakeError::ExtensionNotOffered;
                 head.blame(offset, error, "only extensions that the client offered");
+            }
+            match read_answer(&extension) {
+                Ok(params) => {
+                    agreement.compression.get_or_insert(params);
+                }
+                Err(ParamsError::NotOffered) => {}
+                Err(ParamsError::Illegal) => {
+                    let error = HandshakeError::ExtensionParams;
+                    head.blame(offset, error, "parameters of RFC 7692 §7.1, each once");
+                }
             }
             agreement.extensions.push(extension.to_string());
         }

@@ -190,9 +190,10 @@ pub fn message(sender: Role, message: &Message, payload_max: usize) -> Line {
         1 => "1 frame".to_owned(),
         frames => format!("{frames} frames"),
     };
-    let size = match message.is_compressed {
-        true => format!("{} bytes inflated to {}", message.wire_len, message.len),
-        false => format!("{} bytes", message.len),
+    let size = match (message.is_compressed, message.is_unknown) {
+        (true, true) => format!("{} bytes that cannot be inflated", message.wire_len),
+        (true, false) => format!("{} bytes inflated to {}", message.wire_len, message.len),
+        (false, _) => format!("{} bytes", message.len),
     };
     let text = format!("= {kind} message, {frames}, {size}  ");
     Line::new(tone(sender), text).with(
@@ -290,10 +291,10 @@ fn payload(is_text: bool, payload: &[u8], max: usize) -> String {
 /// Whether the payload is for the eye: text that is not compressed, and what looks like it.
 fn is_text(frame: &Frame) -> bool {
     let is_printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
-    match (frame.text, frame.kind) {
-        (Some(TextState::Compressed), _) | (_, Some(Kind::Binary)) => false,
-        (Some(_), _) => true,
-        (None, _) => frame.payload.iter().all(is_printable),
+    match (frame.is_compressed, frame.kind) {
+        (true, _) | (_, Some(Kind::Binary)) => false,
+        (_, Some(Kind::Text)) => true,
+        (_, None) => frame.payload.iter().all(is_printable),
     }
 }
 

@@ -26,6 +26,7 @@ pub use close::{Close, CloseCode, REASON_MAX};
 pub use config::{Config, Delivery};
 pub use connection::{Compress, Connection, Data, Fragments, Prepared, Vectored};
 pub use deflate::{Codec, Compressors, Deflate, DeflateParams, Level, MemoryLevel, WindowBits};
+pub(crate) use deflate::{Decompressor, Inflated, ParamsError, read_answer};
 pub use error::{ProtocolError, SendError};
 pub use event::{Chunk, Closed, ClosedWhy, Event, Kind, Party};
 pub(crate) use extension::extensions;

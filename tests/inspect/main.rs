@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, unreachable_pub)]
 
+#[cfg(feature = "deflate")]
+mod compressed;
 mod frames;
 mod handshake;
 mod strict;

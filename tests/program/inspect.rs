@@ -129,6 +129,28 @@ fn both_directions_of_a_handshake_as_text() {
 }
 
 #[test]
+fn a_compressed_stream_without_its_handshake() {
+    // RFC 7692 §7.2.3.1, and the same once more by the window of the first.
+    let stream = b"c107f248cdc9c90700 c105f200110000";
+    assert_eq!(inspect(&[], stream).0, Some(3));
+    let (code, output) = inspect(&["--deflate"], stream);
+    assert_eq!(code, Some(0), "{output}");
+    let line = "= text message, 1 frame, 5 bytes inflated to 5  \"Hello\"";
+    assert!(output.contains(line), "{output}");
+    // Each by itself, the second refers to what is not there.
+    let (code, output) = inspect(&["--deflate=server_no_context_takeover"], stream);
+    assert_eq!(code, Some(3));
+    assert!(
+        output.contains("(RFC 7692 §7.2.2), close code 1007"),
+        "{output}"
+    );
+    assert_eq!(
+        run(&["inspect", "--deflate=quickly"], b"").status.code(),
+        Some(2)
+    );
+}
+
+#[test]
 fn bit_by_bit() {
     let (code, output) = inspect(&["--verbose"], HELLO.as_bytes());
     assert_eq!(code, Some(0));

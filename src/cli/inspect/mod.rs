@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, ValueEnum};
 use openline::inspect::text::{Detail, Options};
 use openline::inspect::{Conversation, Limits, Sides, Start, guess_sender};
-use openline::proto::Role;
+use openline::proto::{DeflateParams, Role, WindowBits};
 
 use crate::cli::inspect::connections::Connections;
 use crate::cli::inspect::dump::Piece;
@@ -76,6 +76,19 @@ pub(crate) struct Args {
         help_heading = "Input"
     )]
     from: Option<End>,
+
+    /// Frames without their handshake are compressed (RFC 7692), with parameters as in a server's
+    /// answer: --deflate=server_no_context_takeover
+    #[arg(
+        long,
+        value_name = "PARAMS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        value_parser = parse_deflate,
+        help_heading = "Input"
+    )]
+    deflate: Option<DeflateParams>,
 
     /// Look at this connection of a capture or recording only (repeatable)
     #[arg(short, long, value_name = "NUMBER", help_heading = "Input")]
@@ -219,7 +232,7 @@ fn pieces(pieces: &[Piece], args: &Args, show: &mut Show<impl Write>) -> Result<
             .collect();
         return stream(Box::new(io::Cursor::new(bytes)), args, show);
     }
-    let mut conversation = Conversation::new(Sides::Both, Start::Detect, Limits::default());
+    let mut conversation = conversation(Sides::Both, args);
     let usual = args.from.map_or(Role::Client, End::role);
     for piece in pieces {
         let sender = piece.sender.unwrap_or(usual);
@@ -233,6 +246,44 @@ fn pieces(pieces: &[Piece], args: &Args, show: &mut Show<impl Write>) -> Result<
         }
     }
     Ok(())
+}
+
+/// Of a stream of which nothing is known but what the user says.
+fn conversation(sides: Sides, args: &Args) -> Conversation {
+    let conversation = Conversation::new(sides, Start::Detect, Limits::default());
+    match args.deflate {
+        Some(params) => conversation.with_compression(params),
+        None => conversation,
+    }
+}
+
+/// As a server's answer has them, behind the name of the extension.
+fn parse_deflate(text: &str) -> Result<DeflateParams, &'static str> {
+    const PARAMS: &str = "there are server_no_context_takeover, client_no_context_takeover, \
+        server_max_window_bits=8 to 15 and client_max_window_bits=8 to 15, with ; between";
+
+    let mut params = DeflateParams {
+        server_no_context_takeover: false,
+        client_no_context_takeover: false,
+        server_max_window_bits: WindowBits::MAX,
+        client_max_window_bits: WindowBits::MAX,
+    };
+    let words = text
+        .split(';')
+        .map(str::trim)
+        .filter(|word| !word.is_empty());
+    for word in words.filter(|word| *word != "permessage-deflate") {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        let bits = || value.parse().ok().and_then(WindowBits::new).ok_or(PARAMS);
+        match name {
+            "server_no_context_takeover" => params.server_no_context_takeover = true,
+            "client_no_context_takeover" => params.client_no_context_takeover = true,
+            "server_max_window_bits" => params.server_max_window_bits = bits()?,
+            "client_max_window_bits" => params.client_max_window_bits = bits()?,
+            _ => return Err(PARAMS),
+        }
+    }
+    Ok(params)
 }
 
 /// One direction, shown while it is read.
@@ -261,8 +312,7 @@ fn stream(
                 (None, None) => continue,
             };
             let sides = Sides::Only(sender);
-            let made = Conversation::new(sides, Start::Detect, Limits::default());
-            conversation = Some((sender, made));
+            conversation = Some((sender, self::conversation(sides, args)));
             came = &start;
         }
         let Some((sender, conversation)) = &mut conversation else {

@@ -42,7 +42,7 @@ pub(crate) use compress::Compressor;
 pub use compress::Compressors;
 pub(crate) use decompress::{Corrupt, Decompressor, Inflated};
 pub use params::{DeflateParams, WindowBits};
-pub(crate) use params::{ParamsError, accept_offer, offers, verify_answer};
+pub(crate) use params::{ParamsError, accept_offer, offers, read_answer, verify_answer};
 pub use settings::{Codec, Deflate, Level, MemoryLevel};
 
 /// What ends a block that a flush ended: §7.2.1, step 3, takes it off, and §7.2.2, step 1, puts

@@ -17,7 +17,7 @@ use crate::proto::deflate::settings::Deflate;
 use crate::proto::extension::Extension;
 
 /// The name that the extension is registered by (§7).
-pub(super) const NAME: &str = "permessage-deflate";
+pub(crate) const NAME: &str = "permessage-deflate";
 
 const SERVER_NO_CONTEXT_TAKEOVER: &str = "server_no_context_takeover";
 const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
@@ -211,6 +211,18 @@ pub(crate) fn verify_answer(
             .flatten()
             .unwrap_or(WindowBits::MAX)
             .min(settings.client_max_window_bits),
+    })
+}
+
+/// What a server's answer says, whatever it was that the client offered.
+pub(crate) fn read_answer(answer: &Extension<'_>) -> Result<DeflateParams, ParamsError> {
+    let answer = Params::read(answer, Side::Server)?;
+    let client_max_window_bits = answer.client_max_window_bits.flatten();
+    Ok(DeflateParams {
+        server_no_context_takeover: answer.server_no_context_takeover,
+        client_no_context_takeover: answer.client_no_context_takeover,
+        server_max_window_bits: answer.server_max_window_bits.unwrap_or(WindowBits::MAX),
+        client_max_window_bits: client_max_window_bits.unwrap_or(WindowBits::MAX),
     })
 }
 
