@@ -52,12 +52,14 @@ impl Inflation {
         let mut taken = 0;
         loop {
             let before = self.output.len();
-            let max = before.saturating_add(BLOCK).min(size_max.saturating_add(1));
-            let inflated = decompressor.inflate(&piece[taken..], &mut self.output, max);
+            let size_max = size_max.saturating_add(1);
+            let max = before.saturating_add(BLOCK).min(size_max);
+            let rest = &piece[taken..];
+            let inflated = decompressor.inflate(rest, &mut self.output, max, size_max);
             // What came out before something was wrong came out.
             show(&self.output.bytes()[before..]);
             taken += inflated.map_err(|_| Stop::Corrupt)?;
-            if self.output.len() > size_max {
+            if self.output.len() >= size_max {
                 return Err(Stop::Unknown);
             }
             if taken == piece.len() && !decompressor.is_full() {
