@@ -58,6 +58,9 @@
 //!
 //! # Where to read about the protocol
 //!
+//! [A connection's life](https://docs.rs/openline/latest/openline/life/) (with the feature
+//! `conformance`) walks through all of it with frames to look at; what is what in the crate:
+//!
 //! | of a connection's life | RFC 6455 | read |
 //! | --- | --- | --- |
 //! | the opening handshake | §4 | [`proto::ServerHandshake`], [`proto::ClientHandshake`] |
@@ -87,6 +90,8 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod inspect;
+#[cfg(feature = "conformance")]
+pub mod life;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod proto;
