@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use openline::proto::Config;
 
-use crate::server::{PATIENCE, Server, Wire, frame};
+use crate::server::{Server, Wire, frame};
 
 /// The head of a client's frame that declares `size` in eight bytes.
 fn declares_long(first: u8, size: u64) -> Vec<u8> {
@@ -86,24 +86,28 @@ fn f2_what_is_declared_and_not_sent_takes_no_memory() {
     const READ_BLOCK: usize = 32 << 10;
     for wire in Wire::ALL {
         let server = Server::start(wire, Config::default());
-        let mut streams: Vec<_> = (0..PEERS).map(|_| server.open()).collect();
-        let before = resident();
-        for stream in &mut streams {
-            stream.send(&declares_long(0x82, Config::default().frame_size_max));
-            // One byte of sixteen mebibytes, so that it is in the middle of the payload.
-            stream.send(&[1]);
-        }
-        let received = server.counts().bytes_received;
-        let all = PEERS as u64 * 15;
-        let begun = std::time::Instant::now();
-        while server.counts().bytes_received < received.min(all) {
-            assert!(begun.elapsed() < PATIENCE);
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        std::thread::sleep(Duration::from_millis(100));
-        let grown = resident().saturating_sub(before);
-        assert!(grown < PEERS * READ_BLOCK, "{} bytes each", grown / PEERS);
-        assert_eq!(server.counts().connections.server, PEERS as u64);
+        // Other tests in this process allocate as well, but not each time.
+        let least = (0..5)
+            .map(|_| {
+                let mut streams: Vec<_> = (0..PEERS).map(|_| server.open()).collect();
+                let received = server.counts().bytes_received;
+                let before = resident();
+                for stream in &mut streams {
+                    stream.send(&declares_long(0x82, Config::default().frame_size_max));
+                    // One byte of sixteen mebibytes, so that it is in the middle of the payload.
+                    stream.send(&[1]);
+                }
+                server.wait("all is received", |counts| {
+                    counts.bytes_received == received + PEERS as u64 * 15
+                });
+                let grown = resident().saturating_sub(before);
+                assert_eq!(server.counts().connections.server, PEERS as u64);
+                drop(streams);
+                server.wait("all are gone", |counts| counts.connections.server == 0);
+                grown
+            })
+            .find(|grown| *grown < PEERS * READ_BLOCK);
+        assert!(least.is_some(), "more than a block for each");
     }
 }
 
