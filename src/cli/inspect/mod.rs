@@ -12,7 +12,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgAction, ValueEnum};
+use clap::ValueEnum;
 use openline::inspect::text::{Detail, Options};
 use openline::inspect::{Conversation, Limits, Sides, Start, guess_sender};
 use openline::proto::{DeflateParams, Role, WindowBits};
@@ -99,7 +99,7 @@ pub(crate) struct Args {
     list: bool,
 
     /// Draw each frame bit by bit, as RFC 6455 does
-    #[arg(short, long, action = ArgAction::SetTrue, conflicts_with = "json", help_heading = "Output")]
+    #[arg(short, long, conflicts_with = "json", help_heading = "Output")]
     verbose: bool,
 
     /// Write an object of JSON a line, exact to the byte

@@ -39,7 +39,7 @@ Exit codes: 0 the same, 1 an error, 2 an argument that cannot be, 3 something di
 Examples:
   openline replay chat.jsonl ws://localhost:9001/
   openline replay chat.jsonl wss://staging.example.com/chat --connection 3 --speed 10
-  openline replay chat.jsonl ws://localhost:9001/ --speed max --json | jq 'select(.event == \"difference\")'";
+  openline replay chat.jsonl ws://localhost:9001/ --speed max --json | tail -1 | jq .differences";
 
 /// Play the client's side of a recording against a server, and compare what comes back
 #[derive(Debug, clap::Args)]

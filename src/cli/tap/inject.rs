@@ -18,7 +18,7 @@ pub(super) struct Injection {
     after: Option<Duration>,
     /// And again and again.
     pub(super) every: Option<Duration>,
-    /// When a message has this text, once.
+    /// Behind each message that has this text.
     seen: Option<String>,
 }
 

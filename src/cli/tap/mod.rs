@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use clap::ArgAction;
 use openline::net::{ClientTls, ServerTls};
 use openline::proto::Url;
 use rand::SeedableRng;
@@ -49,7 +48,7 @@ Rules say which frames are meant, by conditions that must all hold, with commas 
   or 'all'
 An injection says where, what and when:
   to=client or server         type=text (or another), payload=TEXT at its end; or hex=BYTES
-  after=TIME, every=TIME since the handshake; seen=TEXT in a message of either side
+  after=TIME, every=TIME since the handshake; seen=TEXT: behind each message that has it
 Who drops, delays or injects has each frame held until it is whole.
 
 A recording is lines of JSON, which 'openline inspect' and 'openline replay' read.
@@ -99,7 +98,7 @@ pub(crate) struct Args {
     only: Vec<Rule>,
 
     /// Draw each frame bit by bit, as RFC 6455 does
-    #[arg(short, long, action = ArgAction::SetTrue, conflicts_with = "json", help_heading = "Output")]
+    #[arg(short, long, conflicts_with = "json", help_heading = "Output")]
     verbose: bool,
 
     /// Write an object of JSON a line, exact to the byte

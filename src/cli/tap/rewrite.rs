@@ -107,7 +107,8 @@ mod tests {
         let (head, changes) = rewritten(head, "wss://example.com/");
         assert_eq!(
             head,
-            "GET /a HTTP/1.1\r\nhost: example.com\r\nX: Host: a\r\nOrigin: https://example.com\r\n\r\n"
+            "GET /a HTTP/1.1\r\nhost: example.com\r\nX: Host: a\r\n\
+             Origin: https://example.com\r\n\r\n"
         );
         assert_eq!(
             changes,
