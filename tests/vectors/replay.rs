@@ -38,7 +38,7 @@ pub fn replay(
 ) -> Replay {
     let mut now = start;
     let scale = Scale {
-        repeated_bytes_max: 64 << 10,
+        repeated_bytes_max: 32 << 10,
     };
     let mut player = Player::scaled(case, role, &Target::default(), now, 1, scale);
     let mut knife = Knife::new(split);
@@ -171,7 +171,7 @@ impl Knife {
 }
 
 /// The bytes that are cut finely, in both directions together.
-const FINE_MAX: usize = 6 << 10;
+const FINE_MAX: usize = 4 << 10;
 /// The bytes that are kept for a report.
 const KEPT_MAX: usize = 256 << 10;
 /// No case takes longer: the longest are given a thousand seconds.
