@@ -44,11 +44,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// With compression, of all messages, and of each with the context of those before.
+/// With compression, of all messages. Autobahn's server asks for clients without context only
+/// where they offer to be.
 fn config() -> LoopConfig {
     let compression = Deflate {
         server_no_context_takeover: false,
-        client_no_context_takeover: false,
         threshold: 0,
         ..Deflate::default()
     };

@@ -101,6 +101,15 @@ fn a_final_block_is_not_the_end_of_what_may_be_built_on() {
 }
 
 #[test]
+fn what_follows_a_final_block_may_refer_to_chunks_that_were_given_away() {
+    // "Hello" three times, the second in a final block, in one message whatever its pieces.
+    let chunk = Seen::Chunk(Kind::Text, b"HelloHelloHello".to_vec(), true);
+    let payload = "f248cdc9c907000000ffff f3001100 f200110000";
+    let mut server = chunks(ALONE);
+    assert_eq!(server.receive(compressed(payload)), [chunk]);
+}
+
+#[test]
 fn an_empty_message_is_an_empty_block() {
     // §7.2.3.6.
     assert_eq!(server(TAKEOVER).receive(compressed("00")), [text("")]);

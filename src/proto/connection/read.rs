@@ -385,6 +385,9 @@ impl Message {
         let unmasked = (n - decompressor.unmasked) as u64;
         self.frame.key = self.frame.key.map(|key| key.at(unmasked));
         decompressor.unmasked = n;
+        if config.delivery == Delivery::Chunks {
+            decompressor.keep_history();
+        }
         let left = config.message_size_max.saturating_sub(decompressor.given);
         let size_max = usize::try_from(left).unwrap_or(usize::MAX);
         // Whatever the pieces in which payload comes, what is wrong first is told first.

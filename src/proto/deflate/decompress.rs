@@ -27,7 +27,8 @@ pub(crate) struct Corrupt;
 #[derive(Debug)]
 pub(crate) struct Decompressor {
     stream: Inflater,
-    /// The last bytes that came out, from the first final block on.
+    /// The last bytes that came out: from the first final block on, or always where what comes
+    /// out is given away in pieces.
     history: Option<Vec<u8>>,
     /// Whether the output was full, so that more may come out though no more goes in.
     full: bool,
@@ -81,6 +82,11 @@ impl Decompressor {
                 Stop::Lack => {}
             }
         }
+    }
+
+    /// Remembers what comes out from here on, for it will be given away before its message ends.
+    pub(crate) fn keep_history(&mut self) {
+        self.history.get_or_insert_default();
     }
 
     /// Whether more may come out though no more goes in.
