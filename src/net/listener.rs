@@ -41,6 +41,9 @@ pub(super) struct Listener {
     /// When to accept next, without having been told that a connection waits: after a failure,
     /// or when more wait than one turn takes.
     pub(super) retry_at: Option<Instant>,
+    /// What the next accepts fail with.
+    #[cfg(test)]
+    pub(super) faults: std::sync::Mutex<std::collections::VecDeque<io::Error>>,
 }
 
 #[derive(Debug)]
@@ -86,6 +89,8 @@ impl Listener {
                         #[cfg(feature = "tls")]
                         tls: None,
                         retry_at: None,
+                        #[cfg(test)]
+                        faults: std::sync::Mutex::default(),
                     });
                 }
                 Err(error) => last = Some(error),
@@ -137,6 +142,8 @@ impl Listener {
             #[cfg(feature = "tls")]
             tls: None,
             retry_at: None,
+            #[cfg(test)]
+            faults: std::sync::Mutex::default(),
         };
         let mut listeners = (1..size)
             .map(|_| first.try_clone())
@@ -165,6 +172,8 @@ impl Listener {
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),
             retry_at: None,
+            #[cfg(test)]
+            faults: std::sync::Mutex::default(),
         })
     }
 
@@ -180,6 +189,8 @@ impl Listener {
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),
             retry_at: None,
+            #[cfg(test)]
+            faults: std::sync::Mutex::default(),
         })
     }
 
@@ -200,6 +211,8 @@ impl Listener {
     pub(super) fn accept(&self) -> Accept {
         loop {
             let accepted = match &self.socket {
+                #[cfg(test)]
+                _ if self.has_fault() => Err(self.fault()),
                 Accepting::Tcp(socket) => {
                     let accepted = socket.accept();
                     accepted.map(|(stream, address)| (Socket::tcp(stream), address))
@@ -225,6 +238,18 @@ impl Listener {
                 },
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl Listener {
+    fn has_fault(&self) -> bool {
+        !self.faults.lock().expect("no panic").is_empty()
+    }
+
+    fn fault(&self) -> io::Error {
+        let fault = self.faults.lock().expect("no panic").pop_front();
+        fault.expect("there is one")
     }
 }
 

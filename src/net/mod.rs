@@ -77,6 +77,8 @@ mod connector;
 mod decision;
 mod end;
 mod event_loop;
+#[cfg(test)]
+mod faults;
 mod handle;
 mod handler;
 mod hub;

@@ -19,6 +19,9 @@ pub(super) enum Socket {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    /// What each call comes to is in a script.
+    #[cfg(test)]
+    Scripted(crate::net::faults::Scripted),
 }
 
 /// What stands for the other end of a Unix socket, which has no address: the unspecified one.
@@ -40,6 +43,8 @@ impl Socket {
             Self::Tcp(stream) => retry(|| stream.read(bytes)),
             #[cfg(unix)]
             Self::Unix(stream) => retry(|| stream.read(bytes)),
+            #[cfg(test)]
+            Self::Scripted(stream) => retry(|| stream.recv(bytes)),
         }
     }
 
@@ -50,6 +55,8 @@ impl Socket {
             Self::Tcp(stream) => retry(|| stream.write(bytes)),
             #[cfg(unix)]
             Self::Unix(stream) => retry(|| stream.write(bytes)),
+            #[cfg(test)]
+            Self::Scripted(stream) => retry(|| stream.send(bytes)),
         }
     }
 
@@ -59,6 +66,8 @@ impl Socket {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             #[cfg(unix)]
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+            #[cfg(test)]
+            Self::Scripted(stream) => stream.half_close(),
         }
     }
 
@@ -68,6 +77,8 @@ impl Socket {
             Self::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
             #[cfg(unix)]
             Self::Unix(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
+            #[cfg(test)]
+            Self::Scripted(_) => return Ok(true),
         };
         if let Some(error) = error {
             return Err(error);
@@ -85,6 +96,8 @@ impl Socket {
             Self::Tcp(stream) => stream.register(registry, token, BOTH),
             #[cfg(unix)]
             Self::Unix(stream) => stream.register(registry, token, BOTH),
+            #[cfg(test)]
+            Self::Scripted(_) => Ok(()),
         }
     }
 
@@ -94,6 +107,8 @@ impl Socket {
             Self::Tcp(stream) => stream.reregister(registry, token, BOTH),
             #[cfg(unix)]
             Self::Unix(stream) => stream.reregister(registry, token, BOTH),
+            #[cfg(test)]
+            Self::Scripted(_) => Ok(()),
         }
     }
 

@@ -2,7 +2,7 @@
 //! answer alone is here seen by a client that runs; redirects are in `tests/net`.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -210,7 +210,7 @@ fn proxy(to: SocketAddr) -> SocketAddr {
             let mut client = client.unwrap();
             assert!(read_head(&mut client).unwrap().starts_with("CONNECT "));
             client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-            let server = TcpStream::connect(to).unwrap();
+            let server = std::net::TcpStream::connect(to).unwrap();
             for (mut from, mut to) in [
                 (client.try_clone().unwrap(), server.try_clone().unwrap()),
                 (server, client),

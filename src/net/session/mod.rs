@@ -109,7 +109,7 @@ pub(super) struct Revival<C> {
 }
 
 /// What an event said of a socket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Readiness {
     pub(super) readable: bool,
     pub(super) writable: bool,
