@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cli::{connect, demo, diagnose, inspect, manual, replay, serve, tap};
+use crate::cli::{conformance, connect, demo, diagnose, inspect, manual, replay, serve, tap};
 
 /// WebSocket (RFC 6455) from the command line: serve, connect, see and mend
 #[derive(Debug, Parser)]
@@ -32,6 +32,7 @@ enum Command {
     Demo(demo::Args),
     Diagnose(Box<diagnose::Args>),
     Inspect(inspect::Args),
+    Conformance(Box<conformance::Args>),
     Tap(Box<tap::Args>),
     Replay(replay::Args),
     Completions(manual::CompletionsArgs),
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Diagnose(args) => diagnose::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Conformance(args) => conformance::run(*args),
         Command::Tap(args) => tap::run(*args),
         Command::Replay(args) => replay::run(&args),
         Command::Completions(args) => manual::completions(&args),

@@ -3,6 +3,7 @@
 mod address;
 mod auth;
 mod compression;
+pub(crate) mod conformance;
 pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod diagnose;

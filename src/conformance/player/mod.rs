@@ -216,11 +216,7 @@ impl Player {
                     self.log.push(at, Logged::EndOfFile(Direction::Sent));
                     return Action::Shutdown;
                 }
-                Output::Drop => {
-                    let at = self.at(now);
-                    self.log.push(at, Logged::Dropped);
-                    self.finish(now);
-                }
+                Output::Drop => self.drop_connection(now),
             }
         }
         match &self.stage {
@@ -271,6 +267,12 @@ impl Player {
 
     /// Goes on with the script; whether there is now something to write.
     fn go_on(&mut self, now: Instant) -> bool {
+        if matches!(self.stage, Stage::Closed) && self.us() == Role::Server {
+            // §7.1.1: the server is the one to drop the connection, and at once.
+            self.facts.dropped_by_us = true;
+            self.drop_connection(now);
+            return true;
+        }
         if !self.is_open() || self.pause.is_some() {
             return false;
         }
@@ -375,6 +377,12 @@ impl Player {
                 self.give_up(now);
             }
         }
+    }
+
+    fn drop_connection(&mut self, now: Instant) {
+        let at = self.at(now);
+        self.log.push(at, Logged::Dropped);
+        self.finish(now);
     }
 
     /// Drops the connection, since the peer did not.

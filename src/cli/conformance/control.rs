@@ -1,0 +1,149 @@
+//! A conversation of one answer: what clients ask beside cases.
+//!
+//! Here we are an ordinary server, on the library's own connection: a strange client is refused,
+//! a slow one is left, and nothing is held of it but its request.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use openline::proto::{
+    Acceptance, Close, CloseCode, Config, Connection, Event, RecvBuffer, Refusal, SendBuffer,
+    ServerHandshake, Status,
+};
+
+/// What is answered.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// A text, and then the end.
+    Text(String),
+    /// The end.
+    Nothing,
+    /// There is nothing of that name; the body of a 404.
+    NotFound(String),
+}
+
+/// Answers a request whose first bytes have come, and waits until the client has it.
+///
+/// # Errors
+///
+/// When the client is gone or does not take part in time: nobody needs to know.
+pub(super) fn answer(mut stream: TcpStream, early: &[u8], reply: &Reply) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut recv = RecvBuffer::new();
+    let mut send = SendBuffer::new();
+    recv.extend(early);
+    let mut handshake = ServerHandshake::new(Arc::new(Config::default()), Instant::now());
+    let upgrade = loop {
+        match handshake.poll(&recv) {
+            Ok(Some(upgrade)) => break upgrade,
+            Ok(None) => {}
+            Err(error) => {
+                error.refusal().write(&mut send);
+                return leave(&mut stream, &mut send, deadline);
+            }
+        }
+        if !read(&mut stream, &mut recv, deadline)? {
+            return Ok(());
+        }
+    };
+    let text = match reply {
+        Reply::Text(text) => Some(text),
+        Reply::Nothing => None,
+        Reply::NotFound(body) => {
+            upgrade.refuse(&Refusal::new(Status::NOT_FOUND).with_text(body), &mut send);
+            return leave(&mut stream, &mut send, deadline);
+        }
+    };
+    let now = Instant::now();
+    let Ok(mut connection) = upgrade.accept(now, &mut recv, &Acceptance::default(), &mut send)
+    else {
+        return Ok(());
+    };
+    if let Some(text) = text {
+        connection
+            .send_text(text, &mut send)
+            .map_err(io::Error::other)?;
+    }
+    let close = Close {
+        code: CloseCode::NORMAL,
+        reason: "",
+    };
+    connection
+        .close(now, Some(close), &mut send)
+        .map_err(io::Error::other)?;
+    converse(&mut stream, &mut connection, &mut recv, &mut send, deadline)?;
+    leave(&mut stream, &mut send, deadline)
+}
+
+/// Goes on until the closing handshake is over.
+fn converse(
+    stream: &mut TcpStream,
+    connection: &mut Connection,
+    recv: &mut RecvBuffer,
+    send: &mut SendBuffer,
+    deadline: Instant,
+) -> io::Result<()> {
+    loop {
+        flush(stream, send, deadline)?;
+        loop {
+            match connection.poll(Instant::now(), recv, send) {
+                Ok(None) => break,
+                Ok(Some(Event::Closed(_))) | Err(_) => return Ok(()),
+                Ok(Some(_)) => {}
+            }
+        }
+        if !read(stream, recv, deadline)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Reads once; whether there was something.
+fn read(stream: &mut TcpStream, recv: &mut RecvBuffer, deadline: Instant) -> io::Result<bool> {
+    stream.set_read_timeout(Some(left(deadline)?))?;
+    let mut bytes = [0; 4096];
+    let n = stream.read(&mut bytes)?;
+    recv.extend(&bytes[..n]);
+    Ok(n > 0)
+}
+
+fn flush(stream: &mut TcpStream, send: &mut SendBuffer, deadline: Instant) -> io::Result<()> {
+    while !send.pending().is_empty() {
+        stream.set_write_timeout(Some(left(deadline)?))?;
+        let n = stream.write(send.pending())?;
+        send.advance(n);
+    }
+    Ok(())
+}
+
+/// Ends the stream behind what is to be sent, and waits for the client to do the same: to close
+/// with unread bytes would reset it, and lose what we said.
+fn leave(stream: &mut TcpStream, send: &mut SendBuffer, deadline: Instant) -> io::Result<()> {
+    flush(stream, send, deadline)?;
+    stream.shutdown(Shutdown::Write)?;
+    let deadline = deadline.min(Instant::now() + LEAVE_TIMEOUT);
+    let mut bytes = [0; 4096];
+    loop {
+        stream.set_read_timeout(Some(left(deadline)?))?;
+        if stream.read(&mut bytes)? == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// What is left of the time, which is never zero: that would be for ever.
+pub(super) fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    match left.is_zero() {
+        true => Err(io::ErrorKind::TimedOut.into()),
+        false => Ok(left),
+    }
+}
+
+/// From the request to the end.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// From our end to the client's.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
