@@ -173,6 +173,10 @@ impl Player {
             if let Stage::Over(_) = self.stage {
                 break;
             }
+            // Whatever comes meanwhile: the silence is part of the case.
+            if self.pause.is_some() {
+                return Action::Wait;
+            }
             let Some(output) = self.output.front_mut() else {
                 if self.go_on(now) {
                     continue;
@@ -371,6 +375,7 @@ impl Player {
             if self.is_open() && self.case.within.closes && !self.facts.sent_close {
                 self.output.clear();
                 self.script.steps.clear();
+                self.pause = None;
                 self.deadline = now + CLOSE_TIMEOUT;
                 self.close(Some(1000), now);
             } else {
