@@ -295,8 +295,15 @@ impl<H: Handler> EventLoop<H> {
         !self.sessions.is_empty()
     }
 
-    /// One turn, which waits for something to do until `until` at most.
-    pub(super) fn turn(&mut self, until: Option<Instant>) -> io::Result<()> {
+    /// One turn, which waits for something to do until `until` at most, or as long as it takes:
+    /// for a program that has a clock of its own to keep to between turns.
+    ///
+    /// What the operating system measures in whole milliseconds may end the wait up to one late.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn turn(&mut self, until: Option<Instant>) -> io::Result<()> {
         let until = until.map(|until| until.saturating_duration_since(Instant::now()));
         let patience = [self.patience(), until].into_iter().flatten().min();
         if let Err(error) = self.poll.poll(&mut self.events, patience)
