@@ -6,6 +6,7 @@ mod compression;
 pub(crate) mod conformance;
 pub(crate) mod connect;
 pub(crate) mod demo;
+mod descriptors;
 pub(crate) mod diagnose;
 pub(crate) mod inspect;
 mod log;

@@ -1,4 +1,4 @@
-//! `openline serve`: a server that sends every message back.
+//! `openline serve`: a server that sends every message back, or to everyone.
 
 use std::error::Error;
 use std::fmt;
@@ -9,13 +9,13 @@ use std::sync::Arc;
 use clap::ArgAction;
 use openline::net::auth::Guard;
 use openline::net::{Asking, Decision, Handler, LoopConfig, Message, Peer, Threads};
-use openline::proto::{Acceptance, Config, Page, Refusal, Request, SendError};
+use openline::proto::{Acceptance, Config, Page, Prepared, Refusal, Request, SendError};
 use tracing::level_filters::LevelFilter;
-use tracing::warn;
 
 use crate::cli::address::Endpoint;
 use crate::cli::auth::{Admission, AuthError};
 use crate::cli::compression::Compression;
+use crate::cli::descriptors;
 use crate::cli::log::{self, Format};
 use crate::cli::metrics::{self, Place};
 use crate::cli::quotas::Quotas;
@@ -39,6 +39,7 @@ Examples:
   openline serve :443 --tls fullchain.pem privkey.pem
   openline serve --tls-self-signed
   openline serve unix:/run/openline.sock
+  openline serve --broadcast
   openline serve :8080 --max-message 64k --idle-timeout 5m
   openline serve --compress --compress-context --compress-server-window 11
   openline serve --max-per-address 20 --message-rate 50 --drain 30s
@@ -63,6 +64,10 @@ pub(crate) struct Args {
     /// Choose this subprotocol if the client offers it (repeatable; the first is preferred)
     #[arg(long, value_name = "NAME", value_parser = parse_subprotocol, help_heading = "Handshake")]
     subprotocol: Vec<String>,
+
+    /// Send each message to every client that is connected, and not to its sender alone
+    #[arg(long)]
+    broadcast: bool,
 
     #[command(flatten)]
     admission: Admission,
@@ -169,7 +174,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
 }
 
 fn serve(args: Args) -> Result<(), ServeError> {
-    raise_descriptors();
+    descriptors::raise();
     let config = args.quotas.limit(LoopConfig {
         protocol: Arc::new(Config {
             frame_size_max: args.max_message,
@@ -214,6 +219,7 @@ fn serve(args: Args) -> Result<(), ServeError> {
         let _ = writeln!(stdout, "metrics on {pages}").and_then(|()| stdout.flush());
     }
     let echo = |_| Echo {
+        is_broadcast: args.broadcast,
         subprotocols: args.subprotocol.clone(),
         guard: guard.clone(),
         metrics: page.clone(),
@@ -310,8 +316,12 @@ impl fmt::Display for ServeError {
 
 impl Error for ServeError {}
 
-/// Sends every message back.
+/// The topic of everyone, where each message goes to all.
+const EVERYONE: &str = "everyone";
+
+/// Sends every message back, or to everyone.
 struct Echo {
+    is_broadcast: bool,
     subprotocols: Vec<String>,
     guard: Guard,
     metrics: Option<metrics::Page>,
@@ -338,13 +348,27 @@ impl Handler for Echo {
         self.metrics.as_ref()?.answer(request)
     }
 
+    fn open(&mut self, (): &mut (), peer: &mut Peer<'_>) {
+        if self.is_broadcast {
+            let subscribed = peer.subscribe(EVERYONE);
+            subscribed.expect("one subscription with a short name is within the limits");
+        }
+    }
+
     fn message(
         &mut self,
         (): &mut (),
         peer: &mut Peer<'_>,
         message: Message<'_>,
     ) -> Result<(), SendError> {
-        peer.send(message)
+        let prepared = match message {
+            Message::Text(text) if self.is_broadcast => Prepared::text(text),
+            Message::Binary(data) if self.is_broadcast => Prepared::binary(data),
+            // Messages come whole where they go to everyone.
+            _ => return peer.send(message),
+        };
+        peer.publish(EVERYONE, &prepared);
+        Ok(())
     }
 }
 
@@ -363,19 +387,3 @@ fn parse_subprotocol(name: &str) -> Result<String, &'static str> {
         false => Err("the name of a subprotocol is made of letters, digits and !#$%&'*+-.^_`|~"),
     }
 }
-
-/// Each connection takes a descriptor, and the usual limit of 1024 is there for programs that
-/// use `select`: we may have as many as the system administrator allows.
-#[cfg(unix)]
-fn raise_descriptors() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
-    if let Err(error) = raised {
-        warn!(target: "openline", %error, "the limit of open descriptors stays as it was");
-    }
-}
-
-#[cfg(not(unix))]
-fn raise_descriptors() {}
