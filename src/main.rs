@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cli::{conformance, connect, demo, diagnose, inspect, manual, replay, serve, tap};
+use crate::cli::{
+    bench, conformance, connect, demo, diagnose, inspect, manual, replay, serve, tap,
+};
 
 /// WebSocket (RFC 6455) from the command line: serve, connect, see and mend
 #[derive(Debug, Parser)]
@@ -35,6 +37,7 @@ enum Command {
     Conformance(Box<conformance::Args>),
     Tap(Box<tap::Args>),
     Replay(replay::Args),
+    Bench(Box<bench::Args>),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Conformance(args) => conformance::run(*args),
         Command::Tap(args) => tap::run(*args),
         Command::Replay(args) => replay::run(&args),
+        Command::Bench(args) => bench::run(&args).into(),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args),
     }

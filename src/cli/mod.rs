@@ -2,6 +2,7 @@
 
 mod address;
 mod auth;
+pub(crate) mod bench;
 mod compression;
 pub(crate) mod conformance;
 pub(crate) mod connect;

@@ -36,6 +36,16 @@ fn help_teaches() {
             ],
         ),
         (
+            &["bench", "--help"],
+            &[
+                "Exit codes:",
+                "Examples:",
+                "latency_us",
+                "coordinated omission",
+                "--idle",
+            ],
+        ),
+        (
             &["replay", "--help"],
             &["Exit codes", "Examples:", "--speed", "--patience"],
         ),
@@ -75,6 +85,15 @@ fn what_is_wrong_is_said_and_exits_with_2() {
         ),
         (&["connect", url, "--subprotocol", "a b"], "--subprotocol"),
         (&["connect", url, "--wait", "5"], "25s"),
+        (&["bench", url, "--size", "5-3"], "3-5"),
+        (&["bench", url, "--duration", "0"], "takes some time"),
+        (&["bench", url, "--broadcast", "-c", "1"], "nobody"),
+        (&["bench", url, "--idle", "--rate", "5"], "--rate"),
+        (&["bench", url, "--rate", "none"], "1000 or 0.5"),
+        (
+            &["bench", url, "--header", "Upgrade: h2c"],
+            "--header Upgrade",
+        ),
         (&["serve", "::1"], "brackets"),
         (
             &["serve", "--origin", "https://*example.com"],

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod auth;
+mod bench;
 mod connect;
 mod demo;
 mod inspect;

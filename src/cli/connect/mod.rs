@@ -339,7 +339,7 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
         })
 }
 
-fn parse_header(text: &str) -> Result<(String, String), &'static str> {
+pub(crate) fn parse_header(text: &str) -> Result<(String, String), &'static str> {
     let (name, value) = text
         .split_once(':')
         .ok_or("a header field is 'Name: value'")?;

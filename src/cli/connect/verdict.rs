@@ -37,7 +37,7 @@ impl From<Exit> for ExitCode {
 
 impl Exit {
     /// What the end of a connection comes to, or of an attempt if it never `opened`.
-    pub(super) fn of(end: &End, opened: bool) -> Self {
+    pub(crate) fn of(end: &End, opened: bool) -> Self {
         match &end.why {
             EndWhy::Closed(closed) => match closed.why {
                 ClosedWhy::Handshake { code } => match (closed.by, code) {

@@ -1,0 +1,417 @@
+//! The connections of one thread, and what happens on them.
+//!
+//! A connection never has more than so many messages under way, and what comes back is compared
+//! with what is due, byte for byte.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use openline::net::{ConnectionId, Connector, End, EndWhy, Handler, Message, Peer, Remote};
+use openline::proto::{CloseCode, ClosedWhy, Party, SendError};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::cli::bench::payload::{Mismatch, Sent};
+use crate::cli::bench::plan::{Mode, Plan};
+use crate::cli::bench::publications::Publications;
+use crate::cli::bench::shared::{Shared, Window};
+use crate::cli::bench::tally::{Stage, Tally};
+
+/// The connections of one thread.
+pub(super) struct Generator {
+    pub(super) plan: Arc<Plan>,
+    shared: Arc<Shared>,
+    worker: usize,
+    random: StdRng,
+    pub(super) tally: Tally,
+    /// Known to this thread as soon as it is set.
+    pub(super) window: Option<Window>,
+    /// Attempts under way.
+    pub(super) opening: usize,
+    /// Attempts that came to an end, opened or not.
+    attempted: u64,
+    open: u64,
+    answered: u64,
+    outstanding: u64,
+    /// When a connection has its next message to send.
+    dues: BinaryHeap<Reverse<(Instant, ConnectionId)>>,
+    publications: Publications,
+    /// For connections that follow upon others.
+    pub(super) connector: Option<Connector<Box<Client>>>,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    index: usize,
+    /// When it was begun.
+    begun: Instant,
+    is_open: bool,
+    /// How many messages it sent.
+    count: u64,
+    /// Those that are to come back, the next first.
+    waiting: VecDeque<Sent>,
+    /// In the rate-limited mode: when the next message is to leave.
+    due: Option<Instant>,
+    /// Of the publications, how many it has.
+    received: u64,
+}
+
+impl Client {
+    pub(super) fn new(index: usize, begun: Instant) -> Self {
+        Self {
+            index,
+            begun,
+            is_open: false,
+            count: 0,
+            waiting: VecDeque::new(),
+            due: None,
+            received: 0,
+        }
+    }
+}
+
+impl Generator {
+    pub(super) fn new(plan: Arc<Plan>, shared: Arc<Shared>, worker: usize) -> Self {
+        Self {
+            plan,
+            shared,
+            worker,
+            random: StdRng::seed_from_u64(worker as u64),
+            tally: Tally::new(),
+            window: None,
+            opening: 0,
+            attempted: 0,
+            open: 0,
+            answered: 0,
+            outstanding: 0,
+            dues: BinaryHeap::new(),
+            publications: Publications::default(),
+            connector: None,
+        }
+    }
+
+    /// Whether nothing more is to be sent.
+    #[inline]
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.window.is_some_and(|window| now >= window.until) || self.shared.is_ending()
+    }
+
+    /// What the others say of when it counts.
+    pub(super) fn look(&mut self, now: Instant) {
+        if self.window.is_none() {
+            self.window = self.shared.window();
+        }
+        // It ends before its time.
+        if let Some(window) = &mut self.window
+            && self.shared.is_ending()
+        {
+            window.until = window.until.min(now);
+        }
+    }
+
+    /// Whether something is to be waited for.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.outstanding > 0
+    }
+
+    /// The connections that are open or on their way to it.
+    pub(super) fn is_alive(&self) -> bool {
+        self.open > 0 || self.opening > 0
+    }
+
+    /// Tells the others how far this thread is.
+    pub(super) fn report(&self) {
+        let counts = self.shared.counts(self.worker);
+        counts.attempted.store(self.attempted, Ordering::Relaxed);
+        counts.opened.store(self.tally.opened, Ordering::Relaxed);
+        counts.open.store(self.open, Ordering::Relaxed);
+        counts.answered.store(self.answered, Ordering::Relaxed);
+        counts
+            .outstanding
+            .store(self.outstanding, Ordering::Relaxed);
+    }
+
+    /// Has every connection called whose next message is due; answers when the next one is.
+    pub(super) fn call_due(&mut self, now: Instant, remote: &Remote) -> Option<Instant> {
+        let interval = self.plan.interval?;
+        while let Some(&Reverse((due, id))) = self.dues.peek() {
+            if due > now {
+                return Some(due);
+            }
+            self.dues.pop();
+            // A connection that has ended is not asked again.
+            if remote.call(id).is_ok() && !self.is_over(now) {
+                self.dues.push(Reverse((due + interval, id)));
+            }
+        }
+        None
+    }
+
+    /// The publisher, if it is one of this thread's and may begin.
+    pub(super) fn publisher(&self) -> Option<ConnectionId> {
+        self.window.and(self.publications.publisher)
+    }
+
+    /// Sends what may be sent.
+    #[inline]
+    fn fill(
+        &mut self,
+        client: &mut Client,
+        peer: &mut Peer<'_>,
+        now: Instant,
+    ) -> Result<(), SendError> {
+        let is_over = self.is_over(now);
+        // What was due before the end leaves, even if that is noticed behind it.
+        let until = self.window.map_or(now, |window| window.until.min(now));
+        let is_broadcast = self.plan.mode == Mode::Broadcast;
+        loop {
+            let waiting = match is_broadcast {
+                true => self.publications.len(),
+                false => client.waiting.len(),
+            };
+            if waiting >= self.plan.in_flight {
+                return Ok(());
+            }
+            let intended = match (self.plan.interval, &mut client.due) {
+                (Some(interval), Some(due)) => {
+                    if *due > now || is_over && *due >= until {
+                        return Ok(());
+                    }
+                    let intended = *due;
+                    *due += interval;
+                    intended
+                }
+                _ if is_over => return Ok(()),
+                _ => now,
+            };
+            let size = self.plan.sizes.draw(&mut self.random);
+            let sent = self.plan.pattern.message(intended, size, client.count);
+            self.plan.pattern.send(sent, peer)?;
+            client.count += 1;
+            if is_broadcast {
+                self.outstanding += self.open;
+                self.publications.publish(sent, self.open);
+            } else {
+                self.outstanding += 1;
+                client.waiting.push_back(sent);
+            }
+        }
+    }
+
+    /// A publication came to a subscriber.
+    fn delivered(
+        &mut self,
+        client: &mut Client,
+        peer: &mut Peer<'_>,
+        message: Message<'_>,
+        now: Instant,
+    ) -> Result<(), SendError> {
+        let Some(sent) = self.publications.at(client.received) else {
+            self.mismatch(client, Mismatch::Unasked);
+            return Ok(());
+        };
+        if let Err(mismatch) = self.plan.pattern.check(sent, message) {
+            self.mismatch(client, mismatch);
+            return Ok(());
+        }
+        let complete = self.publications.delivered(client.received);
+        client.received += 1;
+        self.count(sent, now);
+        if complete == 0 {
+            return Ok(());
+        }
+        let in_window = self
+            .window
+            .is_some_and(|window| now >= window.from && now < window.until);
+        self.tally.publications += if in_window { complete } else { 0 };
+        match self.publications.publisher {
+            Some(id) if id == peer.id() => self.fill(client, peer, now),
+            Some(id) => {
+                // A loop that is gone publishes no more.
+                let _ = peer.remote().call(id);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn count(&mut self, sent: Sent, now: Instant) {
+        self.answered += 1;
+        self.outstanding -= 1;
+        if let Some(window) = self.window {
+            self.tally.answer(window, sent.intended, now, sent.size);
+        }
+    }
+
+    #[cold]
+    fn mismatch(&self, client: &Client, mismatch: Mismatch) {
+        let what = match self.plan.mode {
+            Mode::Broadcast => format!("delivery {}", client.received + 1),
+            _ => format!("echo {}", client.count - client.waiting.len() as u64 + 1),
+        };
+        self.shared.fail(format!(
+            "connection {}, {what}: {mismatch}",
+            client.index + 1
+        ));
+    }
+}
+
+impl Handler for Generator {
+    type Connection = Box<Client>;
+
+    fn open(&mut self, client: &mut Box<Client>, peer: &mut Peer<'_>) {
+        let now = Instant::now();
+        client.is_open = true;
+        self.opening -= 1;
+        self.attempted += 1;
+        self.open += 1;
+        self.tally.opened += 1;
+        self.tally.compressed += u64::from(peer.compression().is_some());
+        match self.plan.mode {
+            Mode::Echo => {
+                if let Some(interval) = self.plan.interval {
+                    // So that the connections do not all send at once.
+                    let part = client.index as f64 / self.plan.connections as f64;
+                    let due = now + interval.mul_f64(part);
+                    client.due = Some(due);
+                    self.dues.push(Reverse((due, peer.id())));
+                }
+                // What it queues is within the limit that was made for it.
+                let _ = self.fill(client, peer, now);
+            }
+            Mode::Broadcast => {
+                client.received = self.publications.count();
+                if client.index == 0 {
+                    self.publications.publisher = Some(peer.id());
+                }
+            }
+            Mode::Idle => {}
+            Mode::Handshakes => {
+                self.answered += 1;
+                if let Some(window) = self.window {
+                    self.tally.answer(window, client.begun, now, 0);
+                }
+                // It is open, and so can be closed.
+                let _ = peer.close(CloseCode::NORMAL, "");
+            }
+        }
+    }
+
+    fn message(
+        &mut self,
+        client: &mut Box<Client>,
+        peer: &mut Peer<'_>,
+        message: Message<'_>,
+    ) -> Result<(), SendError> {
+        let now = Instant::now();
+        match self.plan.mode {
+            Mode::Echo => {}
+            Mode::Broadcast => return self.delivered(client, peer, message, now),
+            // What a server says unasked is its own affair where nothing is compared.
+            Mode::Idle | Mode::Handshakes => return Ok(()),
+        }
+        let Some(sent) = client.waiting.front().copied() else {
+            self.mismatch(client, Mismatch::Unasked);
+            return Ok(());
+        };
+        if let Err(mismatch) = self.plan.pattern.check(sent, message) {
+            self.mismatch(client, mismatch);
+            return Ok(());
+        }
+        client.waiting.pop_front();
+        self.count(sent, now);
+        self.fill(client, peer, now)
+    }
+
+    fn called(&mut self, client: &mut Box<Client>, peer: &mut Peer<'_>) {
+        let now = Instant::now();
+        if self.plan.mode == Mode::Broadcast
+            && client.due.is_none()
+            && let Some(interval) = self.plan.interval
+        {
+            client.due = Some(now);
+            self.dues.push(Reverse((now + interval, peer.id())));
+        }
+        // A connection that is closing sends no more, and its end is told.
+        let _ = self.fill(client, peer, now);
+    }
+
+    fn end(&mut self, client: Option<Box<Client>>, end: &End) {
+        let Some(client) = client else {
+            return;
+        };
+        let now = Instant::now();
+        let is_over = self.is_over(now);
+        let waiting = client.waiting.len() as u64;
+        self.tally.unanswered += waiting;
+        self.outstanding -= waiting;
+        if let (Some(due), Some(interval), Some(window)) =
+            (client.due, self.plan.interval, self.window)
+        {
+            let late = window
+                .until
+                .min(now)
+                .saturating_duration_since(due)
+                .as_nanos();
+            let behind = late.div_ceil(interval.as_nanos().max(1));
+            self.tally.behind += u64::try_from(behind).unwrap_or(u64::MAX);
+        }
+        let stage = match client.is_open {
+            true => {
+                self.open -= 1;
+                let missed = self.publications.leave(client.received);
+                self.tally.unanswered += missed;
+                self.outstanding -= missed;
+                Stage::Open
+            }
+            false => {
+                self.opening -= 1;
+                self.attempted += 1;
+                Stage::Opening
+            }
+        };
+        if self.publications.publisher == Some(end.id) {
+            self.publications.publisher = None;
+            // Nothing more would happen.
+            self.shared.stop();
+        }
+        match is_wanted(end) {
+            // One that fails is not tried again, so that a server that is gone ends the run.
+            true if self.plan.mode == Mode::Handshakes && !is_over => self.again(client.index, now),
+            true => {}
+            false => self.tally.fail(stage, end),
+        }
+    }
+}
+
+impl Generator {
+    /// Opens the next connection in place of one that has ended.
+    fn again(&mut self, index: usize, now: Instant) {
+        let Some(connector) = &self.connector else {
+            return;
+        };
+        let client = Box::new(Client::new(index, now));
+        let wanted = connector.connect(self.plan.request.clone(), &self.plan.options, client);
+        match wanted {
+            Ok(()) => self.opening += 1,
+            Err(error) => self.shared.fail(format!("cannot connect again: {error}")),
+        }
+    }
+}
+
+/// Whether that is how we wanted it to end.
+fn is_wanted(end: &End) -> bool {
+    match &end.why {
+        EndWhy::Closed(closed) => {
+            closed.by == Party::Us && matches!(closed.why, ClosedWhy::Handshake { .. })
+        }
+        // We left while it was opening.
+        EndWhy::Shutdown | EndWhy::Abandoned => true,
+        _ => false,
+    }
+}
