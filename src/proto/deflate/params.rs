@@ -88,8 +88,28 @@ pub struct DeflateParams {
     pub client_max_window_bits: WindowBits,
 }
 
+/// What a server agrees to, and says so by its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) params: DeflateParams,
+    /// The offer had `server_max_window_bits`.
+    says_server_window: bool,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.params.write(f, self.says_server_window)
+    }
+}
+
 impl fmt::Display for DeflateParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, false)
+    }
+}
+
+impl DeflateParams {
+    fn write(&self, f: &mut fmt::Formatter<'_>, says_server_window: bool) -> fmt::Result {
         f.write_str(NAME)?;
         if self.server_no_context_takeover {
             write!(f, "; {SERVER_NO_CONTEXT_TAKEOVER}")?;
@@ -97,8 +117,9 @@ impl fmt::Display for DeflateParams {
         if self.client_no_context_takeover {
             write!(f, "; {CLIENT_NO_CONTEXT_TAKEOVER}")?;
         }
-        // Without the parameter the window is the largest.
-        if self.server_max_window_bits < WindowBits::MAX {
+        // Without the parameter the window is the largest. §7.1.2.1: an offer that has it is
+        // accepted by an answer that has it, whatever the number.
+        if says_server_window || self.server_max_window_bits < WindowBits::MAX {
             write!(
                 f,
                 "; {SERVER_MAX_WINDOW_BITS}={}",
@@ -159,7 +180,7 @@ pub(crate) fn offers(settings: &Deflate) -> String {
 pub(crate) fn accept_offer<'a>(
     settings: &Deflate,
     mut offers: impl Iterator<Item = Extension<'a>>,
-) -> Option<DeflateParams> {
+) -> Option<Answer> {
     offers.find_map(|offer| {
         let offer = Params::read(&offer, Side::Client).ok()?;
         let client_max_window_bits = match offer.client_max_window_bits {
@@ -169,7 +190,7 @@ pub(crate) fn accept_offer<'a>(
             // §7.1.2.2: the answer must not have the parameter if the offer does not.
             None => WindowBits::MAX,
         };
-        Some(DeflateParams {
+        let params = DeflateParams {
             server_no_context_takeover: offer.server_no_context_takeover
                 || settings.server_no_context_takeover,
             // What a client that cannot limit its window costs us is limited so.
@@ -181,6 +202,10 @@ pub(crate) fn accept_offer<'a>(
                 .unwrap_or(WindowBits::MAX)
                 .min(settings.server_max_window_bits),
             client_max_window_bits,
+        };
+        Some(Answer {
+            params,
+            says_server_window: offer.server_max_window_bits.is_some(),
         })
     })
 }
@@ -354,7 +379,7 @@ mod tests {
             ("server_no_context_takeover", "server_no_context_takeover"),
             ("client_no_context_takeover", "client_no_context_takeover"),
             ("server_max_window_bits=8", "server_max_window_bits=8"),
-            ("server_max_window_bits=15", ""),
+            ("server_max_window_bits=15", "server_max_window_bits=15"),
             ("client_max_window_bits=9", "client_max_window_bits=9"),
             (
                 "client_max_window_bits=12; server_max_window_bits=11; \

@@ -204,8 +204,8 @@ impl Upgrade {
         if let Some(subprotocol) = subprotocol {
             write_field(send, Field::Protocol.name(), subprotocol);
         }
-        if let Some(params) = compression {
-            write_field(send, Field::Extensions.name(), params.to_string());
+        if let Some(answer) = compression {
+            write_field(send, Field::Extensions.name(), answer.to_string());
         }
         acceptance.headers.write(send);
         send.extend(b"\r\n");
@@ -214,7 +214,7 @@ impl Upgrade {
         let seed = [0; 32];
         let connection = Connection::established(Role::Server, self.config, now, seed);
         Ok(match compression {
-            Some(params) => connection.with_compression(params),
+            Some(answer) => connection.with_compression(answer.params),
             None => connection,
         })
     }
