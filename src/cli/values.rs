@@ -1,7 +1,9 @@
-//! The values of arguments that need a unit: sizes and times.
+//! The values of arguments of several subcommands: sizes, times, URLs and header fields.
 
 use std::str::FromStr;
 use std::time::Duration;
+
+use openline::proto::{Url, UrlError};
 
 /// A number of bytes: `4096`, `64k`, `16M`, `1G`; the units are powers of 1024.
 pub(crate) fn parse_size(text: &str) -> Result<u64, &'static str> {
@@ -72,6 +74,29 @@ const TIME: &str = "a time is a whole number with ms, s, m or h, such as 25s, or
 fn split_unit(text: &str) -> (&str, &str) {
     let end = text.find(|c: char| !c.is_ascii_digit());
     text.split_at(end.unwrap_or(text.len()))
+}
+
+/// As [`Url`] reads it, with what people leave out in mind.
+pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
+    text.parse()
+        .map_err(|error| match (error, text.split_once("://")) {
+            (UrlError::Scheme, None) => format!("{error}: did you mean ws://{text}?"),
+            (UrlError::Scheme, Some(("http", rest))) => {
+                format!("{error}: did you mean ws://{rest}?")
+            }
+            (UrlError::Scheme, Some(("https", rest))) => {
+                format!("{error}: did you mean wss://{rest}?")
+            }
+            _ => error.to_string(),
+        })
+}
+
+/// A header field: `Name: value`.
+pub(crate) fn parse_header(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text
+        .split_once(':')
+        .ok_or("a header field is 'Name: value'")?;
+    Ok((name.to_owned(), value.trim().to_owned()))
 }
 
 #[cfg(test)]

@@ -33,13 +33,13 @@ use crate::cli::bench::report::Report;
 use crate::cli::bench::shared::Shared;
 use crate::cli::bench::size::Sizes;
 use crate::cli::compression::Compression;
-use crate::cli::connect::{Exit, parse_header, parse_url};
+use crate::cli::connect::Exit;
 use crate::cli::descriptors;
 use crate::cli::log::{self, Format};
 use crate::cli::signal;
 use crate::cli::terminal::neutralise_json;
 use crate::cli::tls;
-use crate::cli::values::Time;
+use crate::cli::values::{Time, parse_header, parse_url};
 
 const AFTER_HELP: &str = "\
 The server is to send every message back. Each echo is compared with what was sent; the first that \

@@ -16,7 +16,7 @@ use std::thread;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory};
 use openline::net::{ConnectOptions, EventLoop, LoopConfig};
-use openline::proto::{ClientRequest, CloseCode, Config, RequestError, Url, UrlError};
+use openline::proto::{ClientRequest, CloseCode, Config, RequestError, Url};
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::compression::Compression;
@@ -30,7 +30,7 @@ use crate::cli::connect::way::WayArgs;
 use crate::cli::log::{self, Format};
 use crate::cli::signal;
 use crate::cli::tls;
-use crate::cli::values::{Time, parse_size};
+use crate::cli::values::{Time, parse_header, parse_size, parse_url};
 
 pub(crate) use crate::cli::connect::verdict::Exit;
 
@@ -322,28 +322,6 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
         Some(error) => Err(Stop(Exit::Failure, error.to_string())),
         None => Ok(event_loop.handler().exit()),
     }
-}
-
-/// As [`Url`] reads it, with what people leave out in mind.
-pub(crate) fn parse_url(text: &str) -> Result<Url, String> {
-    text.parse()
-        .map_err(|error| match (error, text.split_once("://")) {
-            (UrlError::Scheme, None) => format!("{error}: did you mean ws://{text}?"),
-            (UrlError::Scheme, Some(("http", rest))) => {
-                format!("{error}: did you mean ws://{rest}?")
-            }
-            (UrlError::Scheme, Some(("https", rest))) => {
-                format!("{error}: did you mean wss://{rest}?")
-            }
-            _ => error.to_string(),
-        })
-}
-
-pub(crate) fn parse_header(text: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = text
-        .split_once(':')
-        .ok_or("a header field is 'Name: value'")?;
-    Ok((name.to_owned(), value.trim().to_owned()))
 }
 
 /// Options that take one or two values would take the URL for the second.

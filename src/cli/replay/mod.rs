@@ -15,14 +15,13 @@ use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 
-use crate::cli::connect::parse_url;
 use crate::cli::inspect::form;
 use crate::cli::replay::player::{Played, Player};
 use crate::cli::replay::script::{Said, Script};
 use crate::cli::show::{Place, Show, count};
 use crate::cli::terminal::{Colour, neutralise};
 use crate::cli::tls::ClientArgs;
-use crate::cli::values::Time;
+use crate::cli::values::{Time, parse_url};
 use crate::cli::wire::{Wire, connect};
 
 const AFTER_HELP: &str = "\

@@ -21,7 +21,6 @@ use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 
 use crate::cli::address::Address;
-use crate::cli::connect::parse_url;
 use crate::cli::inspect::form;
 use crate::cli::recording;
 use crate::cli::signal;
@@ -31,7 +30,7 @@ use crate::cli::tap::rule::{Counted, Rule};
 use crate::cli::tap::screen::Screen;
 use crate::cli::terminal::{Colour, neutralise};
 use crate::cli::tls::{ClientArgs, ServerArgs};
-use crate::cli::values::{Time, parse_size};
+use crate::cli::values::{Time, parse_size, parse_url};
 use crate::cli::wire::{Wire, connect};
 
 const AFTER_HELP: &str = "\
