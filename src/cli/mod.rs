@@ -9,6 +9,7 @@ pub(crate) mod connect;
 pub(crate) mod demo;
 mod descriptors;
 pub(crate) mod diagnose;
+mod form;
 pub(crate) mod inspect;
 mod log;
 pub(crate) mod manual;

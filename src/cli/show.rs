@@ -1,15 +1,16 @@
 //! What was seen of connections, written: as lines for people, or as JSON.
 //!
-//! `inspect` and `tap` show alike, for they see alike.
+//! `inspect`, `tap` and `replay` show alike, for they see alike.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
-use openline::inspect::text::{self, Line, Options, Tone};
+use openline::inspect::text::{self, Line, Tone};
 use openline::inspect::{Conversation, Item, json};
 use serde_json::Value;
 
-use crate::cli::terminal::{neutralise_json, paint};
+use crate::cli::form::Form;
+use crate::cli::terminal::{neutralise, neutralise_json, paint};
 
 /// Writes what is seen.
 pub(crate) struct Show<W> {
@@ -17,15 +18,6 @@ pub(crate) struct Show<W> {
     form: Form,
     tally: Tally,
     is_used: bool,
-}
-
-/// How it is written.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Form {
-    /// For people.
-    Text { options: Options, is_coloured: bool },
-    /// For programs: an object a line.
-    Json,
 }
 
 /// Where and when something was seen; nothing of it for a lone stream.
@@ -181,8 +173,7 @@ impl<W: Write> Show<W> {
     pub(crate) fn remark(&mut self, place: Place, text: &str, event: Value) -> io::Result<()> {
         match self.form {
             Form::Text { .. } => {
-                let line = Line::new(Tone::Faint, "* ")
-                    .with(Tone::Faint, crate::cli::terminal::neutralise(text));
+                let line = Line::new(Tone::Faint, "* ").with(Tone::Faint, neutralise(text));
                 self.line(place, &line)
             }
             Form::Json => self.value(place, event),
@@ -193,7 +184,7 @@ impl<W: Write> Show<W> {
     pub(crate) fn fault(&mut self, place: Place, text: &str, event: Value) -> io::Result<()> {
         match self.form {
             Form::Text { .. } => {
-                let text = crate::cli::terminal::neutralise(text);
+                let text = neutralise(text);
                 self.line(place, &Line::new(Tone::Fault, format!("! {text}")))
             }
             Form::Json => self.value(place, event),

@@ -13,16 +13,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use openline::inspect::text::{Detail, Options};
 use openline::inspect::{Conversation, Limits, Sides, Start, guess_sender};
 use openline::proto::{DeflateParams, Role, WindowBits};
 
+use crate::cli::form::FormArgs;
 use crate::cli::inspect::connections::Connections;
 use crate::cli::inspect::dump::Piece;
 use crate::cli::inspect::input::{Format, Input};
-use crate::cli::show::{Form, Place, Show};
-use crate::cli::terminal::{Colour, neutralise};
-use crate::cli::values::parse_size;
+use crate::cli::show::{Place, Show};
+use crate::cli::terminal::neutralise;
 
 const AFTER_HELP: &str = "\
 The input may be bytes as such, bytes written as text (digits with or without blanks, 0x or \\x; \
@@ -98,27 +97,8 @@ pub(crate) struct Args {
     #[arg(short, long, help_heading = "Output")]
     list: bool,
 
-    /// Draw each frame bit by bit, as RFC 6455 does
-    #[arg(short, long, conflicts_with = "json", help_heading = "Output")]
-    verbose: bool,
-
-    /// Write an object of JSON a line, exact to the byte
-    #[arg(long, help_heading = "Output")]
-    json: bool,
-
-    /// How much of each payload is shown to people [default: 60, with --verbose 256]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Output")]
-    max_payload: Option<u64>,
-
-    /// Whether there are colours
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "WHEN",
-        help_heading = "Output"
-    )]
-    color: Colour,
+    #[command(flatten)]
+    form: FormArgs,
 }
 
 /// An end of a connection.
@@ -137,25 +117,6 @@ impl End {
             Self::Client => Role::Client,
             Self::Server => Role::Server,
         }
-    }
-}
-
-/// How frames are shown to people, by what the user asks for.
-pub(crate) fn form(json: bool, verbose: bool, max_payload: Option<u64>, colour: Colour) -> Form {
-    if json {
-        return Form::Json;
-    }
-    let (detail, usual) = match verbose {
-        true => (Detail::Bits, 256),
-        false => (Detail::Line, 60),
-    };
-    let payload_max = max_payload.map_or(usual, |max| usize::try_from(max).unwrap_or(usize::MAX));
-    Form::Text {
-        options: Options {
-            detail,
-            payload_max,
-        },
-        is_coloured: colour.on(&io::stdout()),
     }
 }
 
@@ -195,8 +156,7 @@ fn inspect(args: &Args) -> Result<u8, Stop> {
     let reader = progress(reader, size);
     let input = input::recognise(reader, args.format).map_err(Stop::Unreadable)?;
     let out = BufWriter::new(io::stdout().lock());
-    let form = form(args.json, args.verbose, args.max_payload, args.color);
-    let mut show = Show::new(out, form);
+    let mut show = Show::new(out, args.form.form());
     match input {
         Input::Pieces(pieces) => self::pieces(&pieces, args, &mut show)?,
         Input::Stream(reader) => stream(reader, args, &mut show)?,

@@ -15,11 +15,11 @@ use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 
-use crate::cli::inspect::form;
+use crate::cli::form::FormArgs;
 use crate::cli::replay::player::{Played, Player};
 use crate::cli::replay::script::{Said, Script};
 use crate::cli::show::{Place, Show, count};
-use crate::cli::terminal::{Colour, neutralise};
+use crate::cli::terminal::neutralise;
 use crate::cli::tls::ClientArgs;
 use crate::cli::values::{Time, parse_url};
 use crate::cli::wire::{Wire, connect};
@@ -67,13 +67,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", default_value = "5s")]
     patience: Time,
 
-    /// Write an object of JSON a line, exact to the byte
-    #[arg(long)]
-    json: bool,
-
-    /// Whether there are colours
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    color: Colour,
+    #[command(flatten)]
+    form: FormArgs,
 
     #[command(flatten)]
     tls: ClientArgs,
@@ -109,7 +104,7 @@ fn replay(args: &Args) -> Result<u8, String> {
     let wire = wire.map_err(unreachable)?;
     let mut entropy = SysRng;
     let keys = StdRng::try_from_rng(&mut entropy).map_err(|_| "there is no entropy for keys")?;
-    let show = Show::new(io::stdout(), form(args.json, false, None, args.color));
+    let show = Show::new(io::stdout(), args.form.form());
     let mut player = Player::new(&script, target, wire, keys, show);
     player.speed = args.speed.0;
     player.patience = match args.patience {

@@ -21,16 +21,16 @@ use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 
 use crate::cli::address::Address;
-use crate::cli::inspect::form;
+use crate::cli::form::FormArgs;
 use crate::cli::recording;
 use crate::cli::signal;
 use crate::cli::tap::inject::Injection;
 use crate::cli::tap::relay::{Relay, Rules};
 use crate::cli::tap::rule::{Counted, Rule};
 use crate::cli::tap::screen::Screen;
-use crate::cli::terminal::{Colour, neutralise};
+use crate::cli::terminal::neutralise;
 use crate::cli::tls::{ClientArgs, ServerArgs};
-use crate::cli::values::{Time, parse_size, parse_url};
+use crate::cli::values::{Time, parse_url};
 use crate::cli::wire::{Wire, connect};
 
 const AFTER_HELP: &str = "\
@@ -96,27 +96,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "RULE", help_heading = "Output")]
     only: Vec<Rule>,
 
-    /// Draw each frame bit by bit, as RFC 6455 does
-    #[arg(short, long, conflicts_with = "json", help_heading = "Output")]
-    verbose: bool,
-
-    /// Write an object of JSON a line, exact to the byte
-    #[arg(long, help_heading = "Output")]
-    json: bool,
-
-    /// How much of each payload is shown to people [default: 60, with --verbose 256]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Output")]
-    max_payload: Option<u64>,
-
-    /// Whether there are colours
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        value_name = "WHEN",
-        help_heading = "Output"
-    )]
-    color: Colour,
+    #[command(flatten)]
+    form: FormArgs,
 
     /// Do not pass on frames that fit a rule (repeatable)
     #[arg(long, value_name = "RULE", help_heading = "Experiments")]
@@ -181,8 +162,8 @@ fn tap(args: Args) -> Result<u8, String> {
     };
     let target_tls = args.target_tls.connector(&args.target)?;
     let counted = |rules: Vec<Rule>| rules.into_iter().map(Counted::new).collect::<Vec<_>>();
-    let form = form(args.json, args.verbose, args.max_payload, args.color);
-    let screen = Arc::new(Screen::new(form, recording, counted(args.only)));
+    let screen = Screen::new(args.form.form(), recording, counted(args.only));
+    let screen = Arc::new(screen);
     let tap = Arc::new(Tap {
         rules: Rules {
             drop: counted(args.drop),

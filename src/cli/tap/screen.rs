@@ -11,8 +11,9 @@ use openline::inspect::{Conversation, Item};
 use openline::proto::Role;
 use serde_json::json;
 
+use crate::cli::form::Form;
 use crate::cli::recording::{self, Entry, Event};
-use crate::cli::show::{Form, Place, Show, Tally};
+use crate::cli::show::{Place, Show, Tally};
 use crate::cli::tap::rule::Counted;
 use crate::cli::terminal::neutralise;
 
