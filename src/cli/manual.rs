@@ -10,7 +10,7 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::cli::terminal::neutralise;
+use crate::cli::failure::fail;
 
 const COMPLETIONS_HELP: &str = "\
 Examples:
@@ -75,11 +75,7 @@ pub(crate) fn man(args: &ManArgs) -> ExitCode {
 fn done(written: Result<(), String>) -> ExitCode {
     match written {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // A terminal that is gone learns no more.
-            let _ = writeln!(io::stderr(), "error: {}", neutralise(&error));
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod connect;
 pub(crate) mod demo;
 mod descriptors;
 pub(crate) mod diagnose;
+mod failure;
 mod form;
 pub(crate) mod inspect;
 mod log;

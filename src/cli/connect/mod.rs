@@ -13,8 +13,7 @@ use std::io::{self, IsTerminal};
 use std::sync::{Arc, PoisonError};
 use std::thread;
 
-use clap::error::ErrorKind;
-use clap::{ArgAction, CommandFactory};
+use clap::ArgAction;
 use openline::net::{ConnectOptions, EventLoop, LoopConfig};
 use openline::proto::{ClientRequest, CloseCode, Config, RequestError, Url};
 use tracing::level_filters::LevelFilter;
@@ -27,6 +26,7 @@ use crate::cli::connect::outbox::Outbox;
 use crate::cli::connect::prompt::{Prompt, Terminal};
 use crate::cli::connect::session::Session;
 use crate::cli::connect::way::WayArgs;
+use crate::cli::failure::refuse;
 use crate::cli::log::{self, Format};
 use crate::cli::signal;
 use crate::cli::tls;
@@ -167,7 +167,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Exit {
     let (request, close) = match request(args) {
         Ok(made) => made,
-        Err(error) => return refuse(&error),
+        Err(error) => {
+            refuse("connect", &error);
+            return Exit::Usage;
+        }
     };
     log::start(
         match args.verbose {
@@ -190,16 +193,6 @@ pub(crate) fn run(args: &Args) -> Exit {
             exit
         }
     }
-}
-
-/// Says what is wrong with an argument, as clap does for what it finds wrong itself.
-fn refuse(error: &str) -> Exit {
-    let mut program = crate::Program::command();
-    program.build();
-    let command = program.find_subcommand_mut("connect").expect("it is ours");
-    // A terminal that is gone learns no more.
-    let _ = command.error(ErrorKind::ValueValidation, error).print();
-    Exit::Usage
 }
 
 fn request(args: &Args) -> Result<(ClientRequest, (CloseCode, String)), String> {

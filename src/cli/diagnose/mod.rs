@@ -33,8 +33,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::CommandFactory;
-use clap::error::ErrorKind;
 use openline::proto::{Config, Url};
 use rustls::pki_types::ServerName;
 
@@ -48,6 +46,7 @@ use crate::cli::diagnose::open::Open;
 use crate::cli::diagnose::route::{Hop, Route};
 use crate::cli::diagnose::tls::Tls;
 use crate::cli::diagnose::wire::Wire;
+use crate::cli::failure::refuse;
 
 /// Looks at every step until one fails; its exit code.
 pub(crate) fn run(args: &Args) -> ExitCode {
@@ -59,7 +58,10 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     let plan = match &url {
         Some(url) => match Plan::new(args, url) {
             Ok(plan) => Some(plan),
-            Err(error) => return refuse(&error),
+            Err(error) => {
+                refuse("diagnose", &error);
+                return ExitCode::from(2);
+            }
         },
         None => None,
     };
@@ -76,16 +78,6 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     let exit = failed.map_or(0, |failed| failed.step.exit());
     report.display.end(shown.as_deref(), &report.findings, exit);
     ExitCode::from(exit)
-}
-
-/// Says what is wrong with an argument, as clap does for what it finds wrong itself.
-fn refuse(error: &str) -> ExitCode {
-    let mut program = crate::Program::command();
-    program.build();
-    let command = program.find_subcommand_mut("diagnose").expect("it is ours");
-    // A terminal that is gone learns no more.
-    let _ = command.error(ErrorKind::ValueValidation, error).print();
-    ExitCode::from(2)
 }
 
 /// The findings, shown as they come.

@@ -16,12 +16,12 @@ use clap::ValueEnum;
 use openline::inspect::{Conversation, Limits, Sides, Start, guess_sender};
 use openline::proto::{DeflateParams, Role, WindowBits};
 
+use crate::cli::failure::fail;
 use crate::cli::form::FormArgs;
 use crate::cli::inspect::connections::Connections;
 use crate::cli::inspect::dump::Piece;
 use crate::cli::inspect::input::{Format, Input};
 use crate::cli::show::{Place, Show};
-use crate::cli::terminal::neutralise;
 
 const AFTER_HELP: &str = "\
 The input may be bytes as such, bytes written as text (digits with or without blanks, 0x or \\x; \
@@ -143,12 +143,6 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Err(Stop::Output(error)) => fail(&format!("cannot write: {error}")),
         Err(Stop::Unreadable(error)) => fail(&error),
     }
-}
-
-fn fail(error: &str) -> ExitCode {
-    // A terminal that is gone learns no more.
-    let _ = writeln!(io::stderr(), "error: {}", neutralise(error));
-    ExitCode::FAILURE
 }
 
 fn inspect(args: &Args) -> Result<u8, Stop> {

@@ -4,7 +4,7 @@ mod player;
 mod script;
 
 use std::fs::File;
-use std::io::{self, Stdout, Write};
+use std::io::{self, Stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 
+use crate::cli::failure::fail;
 use crate::cli::form::FormArgs;
 use crate::cli::replay::player::{Played, Player};
 use crate::cli::replay::script::{Said, Script};
 use crate::cli::show::{Place, Show, count};
-use crate::cli::terminal::neutralise;
 use crate::cli::tls::ClientArgs;
 use crate::cli::values::{Time, parse_url};
 use crate::cli::wire::{Wire, connect};
@@ -82,11 +82,7 @@ struct Speed(Option<f64>);
 pub(crate) fn run(args: &Args) -> ExitCode {
     match replay(args) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            // A terminal that is gone learns no more.
-            let _ = writeln!(io::stderr(), "error: {}", neutralise(&error));
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
 }
 

@@ -21,6 +21,7 @@ use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 
 use crate::cli::address::Address;
+use crate::cli::failure::fail;
 use crate::cli::form::FormArgs;
 use crate::cli::recording;
 use crate::cli::signal;
@@ -28,7 +29,6 @@ use crate::cli::tap::inject::Injection;
 use crate::cli::tap::relay::{Relay, Rules};
 use crate::cli::tap::rule::{Counted, Rule};
 use crate::cli::tap::screen::Screen;
-use crate::cli::terminal::neutralise;
 use crate::cli::tls::{ClientArgs, ServerArgs};
 use crate::cli::values::{Time, parse_url};
 use crate::cli::wire::{Wire, connect};
@@ -133,11 +133,7 @@ struct Tap {
 pub(crate) fn run(args: Args) -> ExitCode {
     match tap(args) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            // A terminal that is gone learns no more.
-            let _ = writeln!(io::stderr(), "error: {}", neutralise(&error));
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
 }
 
