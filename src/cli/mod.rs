@@ -18,6 +18,7 @@ mod metrics;
 mod quotas;
 mod recording;
 pub(crate) mod replay;
+mod request;
 pub(crate) mod serve;
 mod show;
 mod signal;

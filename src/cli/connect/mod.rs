@@ -15,7 +15,7 @@ use std::thread;
 
 use clap::ArgAction;
 use openline::net::{ConnectOptions, EventLoop, LoopConfig};
-use openline::proto::{ClientRequest, CloseCode, Config, RequestError, Url};
+use openline::proto::{ClientRequest, CloseCode, Config, Url};
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::compression::Compression;
@@ -28,9 +28,10 @@ use crate::cli::connect::session::Session;
 use crate::cli::connect::way::WayArgs;
 use crate::cli::failure::refuse;
 use crate::cli::log::{self, Format};
+use crate::cli::request::RequestArgs;
 use crate::cli::signal;
 use crate::cli::tls;
-use crate::cli::values::{Time, parse_header, parse_size, parse_url};
+use crate::cli::values::{Time, parse_size, parse_url};
 
 pub(crate) use crate::cli::connect::verdict::Exit;
 
@@ -80,27 +81,8 @@ pub(crate) struct Args {
     #[arg(value_name = "URL", value_parser = parse_url)]
     url: Url,
 
-    /// Add a header field to the request (repeatable)
-    #[arg(long, value_name = "NAME: VALUE", value_parser = parse_header, help_heading = "Handshake")]
-    header: Vec<(String, String)>,
-
-    /// Authenticate with a bearer token; others on this machine see arguments, not variables
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "OPENLINE_BEARER",
-        hide_env_values = true,
-        help_heading = "Handshake"
-    )]
-    bearer: Option<String>,
-
-    /// Offer a subprotocol (repeatable; the first is preferred)
-    #[arg(long, value_name = "NAME", help_heading = "Handshake")]
-    subprotocol: Vec<String>,
-
-    /// Say which page the request comes from, as browsers do: https://example.com
-    #[arg(long, value_name = "ORIGIN", help_heading = "Handshake")]
-    origin: Option<String>,
+    #[command(flatten)]
+    request: RequestArgs,
 
     #[command(flatten)]
     way: WayArgs,
@@ -203,29 +185,7 @@ fn request(args: &Args) -> Result<(ClientRequest, (CloseCode, String)), String> 
             parse_close(code, reason).map_err(|error| format!("--close: {error}"))?
         }
     };
-    let explain = |option: &str| {
-        let option = option.to_owned();
-        move |error: RequestError| format!("{option}: {error}")
-    };
-    let mut request = ClientRequest::new(args.url.clone());
-    for name in &args.subprotocol {
-        request = request
-            .subprotocol(name)
-            .map_err(explain("--subprotocol"))?;
-    }
-    if let Some(origin) = &args.origin {
-        request = request.origin(origin).map_err(explain("--origin"))?;
-    }
-    if let Some(token) = &args.bearer {
-        request = request
-            .bearer(token)
-            .map_err(explain("--bearer or OPENLINE_BEARER"))?;
-    }
-    for (name, value) in &args.header {
-        let option = format!("--header {name}");
-        request = request.header(name, value).map_err(explain(&option))?;
-    }
-    Ok((request, close))
+    Ok((args.request.whole(&args.url)?, close))
 }
 
 /// What keeps the loop from running, in words.

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use openline::proto::{ClientRequest, RequestError, Url};
+use openline::proto::{ClientRequest, Url};
 
 use crate::cli::diagnose::http::Questions;
 use crate::cli::diagnose::tls::Files;
+use crate::cli::request::{RequestArgs, explain};
 use crate::cli::values::Time;
 
 const AFTER_HELP: &str = "\
@@ -27,7 +28,8 @@ the exit code says which it is:
   20  close      the closing handshake
 
 Where an answer could mean several things the question is put again over a connection of its own: \
-without the credentials, without the Upgrade, or with an Origin. Over wss:// nothing is sent, and \
+without the credentials (--bearer, --cookie, every --header and the user information of the URL), \
+without the Upgrade, or with an Origin. Over wss:// nothing is sent, and \
 so no credentials, before the certificate was found good, unless --insecure is given.
 
 A proxy is taken from --proxy, else from wss_proxy, https_proxy and all_proxy (for ws:// from \
@@ -58,36 +60,12 @@ pub(crate) struct Args {
     #[arg(value_name = "URL")]
     pub(super) url: String,
 
-    /// Add a header field to the request (repeatable); counts among the credentials
-    #[arg(
-        long,
-        value_name = "NAME: VALUE",
-        value_parser = parse_header,
-        help_heading = "Handshake"
-    )]
-    header: Vec<(String, String)>,
-
-    /// Authenticate with a bearer token; others on this machine see arguments, not variables
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "OPENLINE_BEARER",
-        hide_env_values = true,
-        help_heading = "Handshake"
-    )]
-    bearer: Option<String>,
+    #[command(flatten)]
+    request: RequestArgs,
 
     /// Send a cookie, as browsers do (repeatable)
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Handshake")]
     cookie: Vec<String>,
-
-    /// Offer a subprotocol (repeatable; the first is preferred)
-    #[arg(long, value_name = "NAME", help_heading = "Handshake")]
-    subprotocol: Vec<String>,
-
-    /// Say which page the request comes from, as browsers do: https://example.com
-    #[arg(long, value_name = "ORIGIN", help_heading = "Handshake")]
-    origin: Option<String>,
 
     /// Offer permessage-deflate as well, over a connection of its own, and see what the server
     /// agrees to
@@ -175,28 +153,26 @@ impl Args {
     pub(super) fn questions(&self, url: &Url) -> Result<Questions, String> {
         let scheme = if url.is_secure() { "https" } else { "http" };
         let own_origin = format!("{scheme}://{}", url.authority());
-        let origin = self.origin.as_deref();
+        let origin = self.request.origin();
         // User information makes a field of its own, so a URL without it makes a bare request.
         let bare_url: Url = url
             .to_string()
             .parse()
             .map_err(|_| "the URL cannot be written")?;
         let has_userinfo = *url != bare_url;
-        let has_credentials = has_userinfo
-            || self.bearer.is_some()
-            || !self.header.is_empty()
-            || !self.cookie.is_empty();
-        let full = self.request(url, true, origin)?;
+        let has_credentials =
+            has_userinfo || self.request.has_credentials() || !self.cookie.is_empty();
+        let full = self.authenticated(url, origin)?;
         let bare = match has_credentials {
-            true => Some(self.request(&bare_url, false, origin)?),
+            true => Some(self.request.anonymous(&bare_url, origin)?),
             false => None,
         };
         let other_origin = match origin {
-            Some(_) => self.request(url, true, None)?,
+            Some(_) => self.authenticated(url, None)?,
             // A header field given by hand may be an Origin already.
             None => self
-                .request(url, true, Some(&own_origin))
-                .or_else(|_| self.request(url, true, None))?,
+                .authenticated(url, Some(&own_origin))
+                .or_else(|_| self.authenticated(url, None))?,
         };
         Ok(Questions {
             full,
@@ -207,53 +183,18 @@ impl Args {
         })
     }
 
-    fn request(
-        &self,
-        url: &Url,
-        with_credentials: bool,
-        origin: Option<&str>,
-    ) -> Result<ClientRequest, String> {
-        let explain = |option: &str| {
-            let option = option.to_owned();
-            move |error: RequestError| format!("{option}: {error}")
-        };
-        let mut request = ClientRequest::new(url.clone());
-        for name in &self.subprotocol {
-            request = request
-                .subprotocol(name)
-                .map_err(explain("--subprotocol"))?;
-        }
-        if let Some(origin) = origin {
-            request = request.origin(origin).map_err(explain("--origin"))?;
-        }
-        if !with_credentials {
+    fn authenticated(&self, url: &Url, origin: Option<&str>) -> Result<ClientRequest, String> {
+        let request = self.request.anonymous(url, origin)?;
+        let request = self.request.authenticate(request)?;
+        if self.cookie.is_empty() {
             return Ok(request);
         }
-        if let Some(token) = &self.bearer {
-            request = request
-                .bearer(token)
-                .map_err(explain("--bearer or OPENLINE_BEARER"))?;
-        }
-        if !self.cookie.is_empty() {
-            // RFC 6265 §5.4: a client sends one field.
-            let cookies = self.cookie.join("; ");
-            request = request
-                .header("Cookie", cookies)
-                .map_err(explain("--cookie"))?;
-        }
-        for (name, value) in &self.header {
-            let option = format!("--header {name}");
-            request = request.header(name, value).map_err(explain(&option))?;
-        }
-        Ok(request)
+        // RFC 6265 §5.4: a client sends one field.
+        let cookies = self.cookie.join("; ");
+        request
+            .header("Cookie", cookies)
+            .map_err(explain("--cookie"))
     }
-}
-
-fn parse_header(text: &str) -> Result<(String, String), &'static str> {
-    let (name, value) = text
-        .split_once(':')
-        .ok_or("a header field is 'Name: value'")?;
-    Ok((name.to_owned(), value.trim().to_owned()))
 }
 
 /// A time that ends and is not zero.
