@@ -24,10 +24,10 @@ use crate::cli::signal;
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What whoever has the server's certificate not verified is told.
-const UNVERIFIED: &str =
-    "warning: the server's certificate is not verified: anyone may be in between";
+pub(crate) const UNVERIFIED: &str =
+    "the server's certificate is not verified: anyone may be in between";
 
-/// The options of `openline serve`.
+/// The options of the subcommands that serve.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "TLS")]
 pub(crate) struct ServerArgs {
@@ -46,26 +46,34 @@ pub(crate) struct ServerArgs {
     tls_client_ca: Option<PathBuf>,
 }
 
-/// The options of `openline connect`.
+/// The options of the subcommands that connect.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "TLS")]
 pub(crate) struct ClientArgs {
-    /// Trust the authorities in this PEM file, instead of those that the system trusts
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-
-    /// The certificate to show to a server that asks for one (PEM)
-    #[arg(long, value_name = "FILE", requires = "key")]
-    cert: Option<PathBuf>,
-
-    /// The private key of --cert (PEM)
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Option<PathBuf>,
+    #[command(flatten)]
+    files: ClientFiles,
 
     /// Take any certificate for good: whoever is in between can read and change everything. For
     /// development only; --ca is hardly more work
     #[arg(long, conflicts_with_all = ["ca", "cert"])]
     insecure: bool,
+}
+
+/// Whom a client trusts, and the certificate that it may show.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "TLS")]
+pub(crate) struct ClientFiles {
+    /// Trust the authorities in this PEM file, instead of those that the system trusts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// The certificate to show to a server that asks for one (PEM, its chain behind it)
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// The private key of --cert (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// A certificate made for this run; its file goes with it.
@@ -108,12 +116,13 @@ impl ClientArgs {
         if self.insecure {
             return Ok(Some(unverified()));
         }
-        let identity = self.cert.clone().zip(self.key.clone());
+        let files = &self.files;
+        let identity = files.cert.clone().zip(files.key.clone());
         let identity = identity.map(|(certificates, key)| Identity { certificates, key });
-        if self.ca.is_none() && identity.is_none() {
+        if files.ca.is_none() && identity.is_none() {
             return Ok(None);
         }
-        let authorities = self
+        let authorities = files
             .ca
             .clone()
             .map_or(Authorities::Platform, Authorities::File);
@@ -127,7 +136,7 @@ impl ClientArgs {
         }
         if self.insecure {
             // A terminal that is gone learns no more.
-            let _ = writeln!(io::stderr(), "{UNVERIFIED}");
+            let _ = writeln!(io::stderr(), "warning: {UNVERIFIED}");
         }
         let told = self.client().map_err(|error| error.to_string())?;
         let tls = match told {

@@ -75,10 +75,14 @@ fn a_proxy_that_works_is_gone_through() {
     report(command)
         .works()
         .says(&["no_proxy makes an exception by 127.0.0.0/8"]);
-    let words = ["--no-proxy overrules it"];
-    with("http_proxy", "http://127.0.0.1:1", &url, &["--no-proxy"])
-        .works()
-        .says(&words);
+    for (arguments, words) in [
+        (&["--no-proxy"][..], "--no-proxy overrules it"),
+        (&["--proxy", "none"], "--proxy none overrules it"),
+    ] {
+        with("http_proxy", "http://127.0.0.1:1", &url, arguments)
+            .works()
+            .says(&[words]);
+    }
     // Without the password, and with a wrong one.
     let bare = format!("http://{working}");
     let words = [

@@ -208,7 +208,7 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
         false => (None, Display::stdout(args.json, is_verbose)),
     };
     if args.tls.is_insecure() && args.url.is_secure() {
-        display.warn("the server's certificate is not verified: anyone may be in between");
+        display.warn(tls::UNVERIFIED);
     }
     let config = LoopConfig {
         protocol: Arc::new(Config {

@@ -23,7 +23,7 @@ pub(super) struct WayArgs {
 
     /// Follow up to this many redirects; never from wss to ws, and without credentials to another
     /// origin
-    #[arg(long, value_name = "N", num_args = 0..=1, default_value = "0", default_missing_value = "5")]
+    #[arg(long, value_name = "COUNT", num_args = 0..=1, default_value = "0", default_missing_value = "5")]
     follow: u8,
 
     /// Connect again when an attempt fails or the connection is lost, after 0 to 0.5 s at first,

@@ -1,13 +1,13 @@
 //! What `openline diagnose` is told.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use openline::proto::{ClientRequest, Url};
 
 use crate::cli::diagnose::http::Questions;
-use crate::cli::diagnose::tls::Files;
 use crate::cli::request::{RequestArgs, explain};
+use crate::cli::terminal::Colour;
+use crate::cli::tls::ClientFiles;
 use crate::cli::values::Time;
 
 const AFTER_HELP: &str = "\
@@ -72,27 +72,19 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Handshake")]
     pub(super) deflate: bool,
 
-    /// Trust these authorities, a file of PEM, instead of this machine's
-    #[arg(long, value_name = "FILE", help_heading = "TLS")]
-    ca: Option<PathBuf>,
-
-    /// Show this certificate, a file of PEM with its chain, if the server asks for one
-    #[arg(long, value_name = "FILE", requires = "key", help_heading = "TLS")]
-    cert: Option<PathBuf>,
-
-    /// The key of --cert, a file of PEM
-    #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
-    key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) files: ClientFiles,
 
     /// Go on with a certificate that is refused; credentials may then go to anybody
     #[arg(long, help_heading = "TLS")]
     pub(super) insecure: bool,
 
-    /// Go through this HTTP proxy: http://[USER:PASSWORD@]HOST[:PORT]
+    /// Connect through this proxy: http://[USER:PASSWORD@]HOST[:PORT]; `none` leaves out that of
+    /// the environment as well
     #[arg(long, value_name = "URL", help_heading = "Proxy")]
     pub(super) proxy: Option<String>,
 
-    /// Go without the proxy that the environment names
+    /// The same as --proxy none
     #[arg(long, conflicts_with = "proxy", help_heading = "Proxy")]
     pub(super) no_proxy: bool,
 
@@ -123,7 +115,7 @@ pub(crate) struct Args {
     /// How many round trips to measure; 0 for none
     #[arg(
         long,
-        value_name = "N",
+        value_name = "COUNT",
         default_value_t = 10,
         value_parser = clap::value_parser!(u32).range(..=1000),
         help_heading = "Looking"
@@ -138,17 +130,19 @@ pub(crate) struct Args {
     /// Write the report as one object of JSON
     #[arg(long, help_heading = "Output")]
     pub(super) json: bool,
+
+    /// Whether there are colours
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Output"
+    )]
+    pub(super) color: Colour,
 }
 
 impl Args {
-    pub(super) fn files(&self) -> Files {
-        Files {
-            ca: self.ca.clone(),
-            cert: self.cert.clone(),
-            key: self.key.clone(),
-        }
-    }
-
     /// The request that is asked for, and its variants.
     pub(super) fn questions(&self, url: &Url) -> Result<Questions, String> {
         let scheme = if url.is_secure() { "https" } else { "http" };

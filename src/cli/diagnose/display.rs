@@ -2,7 +2,6 @@
 //!
 //! Nothing of the peer's reaches a terminal but through [`terminal`](crate::cli::terminal).
 
-use std::env;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::diagnose::cause::{Cause, Culprit, Step};
 use crate::cli::diagnose::finding::{Finding, Outcome};
-use crate::cli::terminal::{neutralise, neutralise_json};
+use crate::cli::terminal::{Colour, neutralise, neutralise_json};
 
 /// Shows findings.
 #[derive(Debug)]
@@ -25,7 +24,7 @@ pub(super) struct Display {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Colour {
+enum Ink {
     Green,
     Yellow,
     Red,
@@ -45,12 +44,8 @@ const WIDTH_MIN: usize = 50;
 
 impl Display {
     /// For standard output, whatever it is.
-    pub(super) fn stdout(is_json: bool) -> Self {
-        let is_terminal = io::stdout().is_terminal();
-        // <https://no-color.org>: set and not empty.
-        let is_forbidden = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let width = match is_terminal {
+    pub(super) fn stdout(is_json: bool, colour: Colour) -> Self {
+        let width = match io::stdout().is_terminal() {
             true => Term::stdout()
                 .size_checked()
                 .map(|(_, columns)| columns.into()),
@@ -58,7 +53,7 @@ impl Display {
         };
         Self {
             is_json,
-            is_coloured: is_terminal && !is_forbidden && !is_dumb,
+            is_coloured: colour.on(&io::stdout()),
             width: width.unwrap_or(WIDTH_MAX).clamp(WIDTH_MIN, WIDTH_MAX),
             progress: None,
         }
@@ -67,7 +62,7 @@ impl Display {
     /// What is asked for.
     pub(super) fn title(&self, url: &str) {
         if !self.is_json {
-            self.line(&self.paint(Colour::Bold, &neutralise(url)));
+            self.line(&self.paint(Ink::Bold, &neutralise(url)));
             self.line("");
         }
     }
@@ -98,20 +93,20 @@ impl Display {
         if self.is_json {
             return;
         }
-        let (mark, colour) = match finding.outcome {
-            Outcome::Ok => (" ok ", Colour::Green),
-            Outcome::Warning => ("warn", Colour::Yellow),
-            Outcome::Failed => ("FAIL", Colour::Red),
-            Outcome::Skipped => (" -  ", Colour::Dim),
+        let (mark, ink) = match finding.outcome {
+            Outcome::Ok => (" ok ", Ink::Green),
+            Outcome::Warning => ("warn", Ink::Yellow),
+            Outcome::Failed => ("FAIL", Ink::Red),
+            Outcome::Skipped => (" -  ", Ink::Dim),
         };
-        let head = format!("{}  {:<9}  ", self.paint(colour, mark), finding.step.name());
+        let head = format!("{}  {:<9}  ", self.paint(ink, mark), finding.step.name());
         let summary = match finding.outcome {
-            Outcome::Skipped => Some(Colour::Dim),
-            Outcome::Failed => Some(Colour::Bold),
+            Outcome::Skipped => Some(Ink::Dim),
+            Outcome::Failed => Some(Ink::Bold),
             _ => None,
         };
         self.paragraph(&head, &finding.summary, INDENT, summary);
-        self.labelled("seen", &finding.seen, Some(Colour::Dim));
+        self.labelled("seen", &finding.seen, Some(Ink::Dim));
         // What a failure means stands in the verdict.
         if finding.outcome == Outcome::Warning {
             self.labelled("means", std::slice::from_ref(&finding.means), None);
@@ -120,11 +115,11 @@ impl Display {
     }
 
     /// Lines beneath a step, of which the first says what they are.
-    fn labelled(&self, label: &str, lines: &[String], colour: Option<Colour>) {
+    fn labelled(&self, label: &str, lines: &[String], ink: Option<Ink>) {
         for (at, line) in lines.iter().enumerate() {
             let label = if at == 0 { label } else { "" };
             let head = format!("{:INDENT$}{label:<LABEL$}", "");
-            self.paragraph(&head, line, INDENT + LABEL, colour);
+            self.paragraph(&head, line, INDENT + LABEL, ink);
         }
     }
 
@@ -149,10 +144,10 @@ impl Display {
         if !unreached.is_empty() {
             let text = format!("not reached: {}", unreached.join(", "));
             self.paragraph(
-                &self.paint(Colour::Dim, " -   "),
+                &self.paint(Ink::Dim, " -   "),
                 &text,
                 INDENT,
-                Some(Colour::Dim),
+                Some(Ink::Dim),
             );
         }
         self.line("");
@@ -165,11 +160,11 @@ impl Display {
                 1 => "The connection works; look at the warning above.".to_owned(),
                 n => format!("The connection works; look at the {n} warnings above."),
             };
-            self.line(&self.paint(Colour::Green, &text));
+            self.line(&self.paint(Ink::Green, &text));
             return;
         };
         let verdict = format!("{}: {}", failed.step.name(), failed.summary);
-        self.last("verdict", &verdict, Some(Colour::Red));
+        self.last("verdict", &verdict, Some(Ink::Red));
         if let Some(culprit) = failed.culprit {
             self.last("suspect", culprit.words(), None);
         }
@@ -178,27 +173,27 @@ impl Display {
             let label = if at == 0 { "do" } else { "" };
             let head = format!(
                 "{}  {}. ",
-                self.paint(Colour::Bold, &format!("{label:<7}")),
+                self.paint(Ink::Bold, &format!("{label:<7}")),
                 at + 1
             );
             self.paragraph(&head, todo, VERDICT + 3, None);
         }
         let cause = failed.cause.map_or("", Cause::name);
-        self.last("exit", &format!("{exit} ({cause})"), Some(Colour::Dim));
+        self.last("exit", &format!("{exit} ({cause})"), Some(Ink::Dim));
     }
 
     /// A line of the verdict.
-    fn last(&self, label: &str, text: &str, colour: Option<Colour>) {
-        let head = format!("{}  ", self.paint(Colour::Bold, &format!("{label:<7}")));
-        self.paragraph(&head, text, VERDICT, colour);
+    fn last(&self, label: &str, text: &str, ink: Option<Ink>) {
+        let head = format!("{}  ", self.paint(Ink::Bold, &format!("{label:<7}")));
+        self.paragraph(&head, text, VERDICT, ink);
     }
 
     /// Writes `text` behind `head`, its further lines indented.
-    fn paragraph(&self, head: &str, text: &str, indent: usize, colour: Option<Colour>) {
+    fn paragraph(&self, head: &str, text: &str, indent: usize, ink: Option<Ink>) {
         let mut lines =
             wrap(&neutralise(text), self.width - indent.min(self.width / 2)).into_iter();
-        let painted = |line: String| match colour {
-            Some(colour) => self.paint(colour, &line),
+        let painted = |line: String| match ink {
+            Some(ink) => self.paint(ink, &line),
             None => line,
         };
         self.line(&format!(
@@ -210,16 +205,16 @@ impl Display {
         }
     }
 
-    fn paint(&self, colour: Colour, text: &str) -> String {
+    fn paint(&self, ink: Ink, text: &str) -> String {
         if !self.is_coloured || text.is_empty() {
             return text.to_owned();
         }
-        let code = match colour {
-            Colour::Green => 32,
-            Colour::Yellow => 33,
-            Colour::Red => 31,
-            Colour::Dim => 2,
-            Colour::Bold => 1,
+        let code = match ink {
+            Ink::Green => 32,
+            Ink::Yellow => 33,
+            Ink::Red => 31,
+            Ink::Dim => 2,
+            Ink::Bold => 1,
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }

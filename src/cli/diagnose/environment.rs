@@ -41,6 +41,10 @@ pub(super) fn choose(
     is_refused: bool,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Choice, BadSetting> {
+    let (option, refusal) = match option {
+        Some("none") => (None, Some("--proxy none")),
+        option => (option, is_refused.then_some("--no-proxy")),
+    };
     if let Some(text) = option {
         return Ok(Choice {
             proxy: Some(parse(text, "--proxy")?),
@@ -67,10 +71,10 @@ pub(super) fn choose(
             seen: Vec::new(),
         });
     };
-    if is_refused {
+    if let Some(refusal) = refusal {
         return Ok(Choice {
             proxy: None,
-            seen: vec![format!("{name} names one, and --no-proxy overrules it")],
+            seen: vec![format!("{name} names one, and {refusal} overrules it")],
         });
     }
     let exceptions = ["no_proxy", "NO_PROXY"]

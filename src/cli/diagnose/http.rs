@@ -15,9 +15,10 @@ use crate::cli::diagnose::cause::{Cause, Step};
 use crate::cli::diagnose::finding::{Finding, time};
 use crate::cli::diagnose::response::Response;
 use crate::cli::diagnose::route::Route;
-use crate::cli::diagnose::tls::{self, Fault, Files, Tls};
+use crate::cli::diagnose::tls::{self, Fault, Tls};
 use crate::cli::diagnose::wire::Wire;
 use crate::cli::diagnose::{handshake, refusal};
+use crate::cli::tls::ClientFiles;
 
 /// The same question in several ways.
 #[derive(Debug)]
@@ -275,7 +276,7 @@ fn speaks_tls(asker: &Asker<'_>) -> bool {
     let Ok(name) = ServerName::try_from(url.host().to_owned()) else {
         return false;
     };
-    let Ok(settings) = Tls::new(name, &Files::default(), true) else {
+    let Ok(settings) = Tls::new(name, &ClientFiles::default(), true) else {
         return false;
     };
     let Ok(stream) = asker.route.open_tcp() else {

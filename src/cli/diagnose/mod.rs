@@ -52,7 +52,7 @@ use crate::cli::failure::refuse;
 pub(crate) fn run(args: &Args) -> ExitCode {
     let (finding, url) = url::check(&args.url);
     let mut report = Report {
-        display: Display::stdout(args.json),
+        display: Display::stdout(args.json, args.color),
         findings: Vec::new(),
     };
     let plan = match &url {
@@ -123,7 +123,7 @@ impl<'a> Plan<'a> {
             true => {
                 let name = ServerName::try_from(url.host().to_owned())
                     .map_err(|_| format!("no certificate can name the host {}", url.host()))?;
-                Some(Tls::new(name, &args.files(), args.insecure)?)
+                Some(Tls::new(name, &args.files, args.insecure)?)
             }
             false => None,
         };

@@ -23,6 +23,7 @@ use rustls::{
 
 use crate::cli::diagnose::certificate::Certificate;
 use crate::cli::diagnose::wire::{Wire, is_timeout};
+use crate::cli::tls::ClientFiles;
 
 /// Which certificates count, and which of ours to show.
 #[derive(Clone, Debug)]
@@ -68,14 +69,6 @@ pub(super) struct Failure {
     pub(super) record: Record,
 }
 
-/// The files that the options name.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Files {
-    pub(super) ca: Option<PathBuf>,
-    pub(super) cert: Option<PathBuf>,
-    pub(super) key: Option<PathBuf>,
-}
-
 impl Tls {
     /// Reads what the options name, or this machine's roots.
     ///
@@ -84,7 +77,7 @@ impl Tls {
     /// What is wrong with a file, in words.
     pub(super) fn new(
         name: ServerName<'static>,
-        files: &Files,
+        files: &ClientFiles,
         is_insecure: bool,
     ) -> Result<Self, String> {
         let provider = Arc::new(ring::default_provider());
@@ -141,7 +134,7 @@ fn read_roots(path: &PathBuf) -> Result<RootCertStore, String> {
 }
 
 fn read_identity(
-    files: &Files,
+    files: &ClientFiles,
     provider: &CryptoProvider,
 ) -> Result<Option<Arc<CertifiedKey>>, String> {
     let (Some(cert), Some(key)) = (&files.cert, &files.key) else {
