@@ -6,13 +6,14 @@ use crate::cli::values::parse_size;
 
 /// Whether to agree to compression, and how to compress.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Compression")]
 pub(crate) struct Compression {
     /// Compress messages (permessage-deflate) if the other end agrees to it
-    #[arg(long, help_heading = "Compression")]
+    #[arg(long)]
     compress: bool,
 
     /// Let messages build on those before: smaller, and some 430 kB held for each connection
-    #[arg(long, requires = "compress", help_heading = "Compression")]
+    #[arg(long, requires = "compress")]
     compress_context: bool,
 
     /// How far back the server may refer: 8 to 15 bits of a distance in bytes
@@ -21,8 +22,7 @@ pub(crate) struct Compression {
         value_name = "BITS",
         default_value = "15",
         value_parser = parse_window,
-        requires = "compress",
-        help_heading = "Compression"
+        requires = "compress"
     )]
     compress_server_window: WindowBits,
 
@@ -32,8 +32,7 @@ pub(crate) struct Compression {
         value_name = "BITS",
         default_value = "15",
         value_parser = parse_window,
-        requires = "compress",
-        help_heading = "Compression"
+        requires = "compress"
     )]
     compress_client_window: WindowBits,
 
@@ -43,8 +42,7 @@ pub(crate) struct Compression {
         value_name = "LEVEL",
         default_value = "1",
         value_parser = parse_level,
-        requires = "compress",
-        help_heading = "Compression"
+        requires = "compress"
     )]
     compress_level: Level,
 
@@ -54,8 +52,7 @@ pub(crate) struct Compression {
         value_name = "LEVEL",
         default_value = "8",
         value_parser = parse_memory,
-        requires = "compress",
-        help_heading = "Compression"
+        requires = "compress"
     )]
     compress_memory: MemoryLevel,
 
@@ -65,8 +62,7 @@ pub(crate) struct Compression {
         value_name = "SIZE",
         default_value = "128",
         value_parser = parse_threshold,
-        requires = "compress",
-        help_heading = "Compression"
+        requires = "compress"
     )]
     compress_min: usize,
 }

@@ -7,14 +7,14 @@ use crate::cli::values::{Time, parse_size};
 
 /// Limits on clients.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
 pub(crate) struct Quotas {
     /// The connections at once; one more is refused with 503
     #[arg(
         long,
         value_name = "COUNT",
         default_value_t = 65_536,
-        value_parser = RangedU64ValueParser::<usize>::new().range(1..),
-        help_heading = "Limits"
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..)
     )]
     max_connections: usize,
 
@@ -23,8 +23,7 @@ pub(crate) struct Quotas {
     #[arg(
         long,
         value_name = "COUNT",
-        value_parser = RangedU64ValueParser::<usize>::new().range(1..),
-        help_heading = "Limits"
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..)
     )]
     max_per_address: Option<usize>,
 
@@ -33,23 +32,17 @@ pub(crate) struct Quotas {
     #[arg(
         long,
         value_name = "COUNT",
-        value_parser = clap::value_parser!(u32).range(1..),
-        help_heading = "Limits"
+        value_parser = clap::value_parser!(u32).range(1..)
     )]
     message_rate: Option<u32>,
 
     /// The bytes of a connection in a second, such as 100k; one that sends more is closed with
     /// 1008 [default: no limit]
-    #[arg(long, value_name = "SIZE", value_parser = parse_rate, help_heading = "Limits")]
+    #[arg(long, value_name = "SIZE", value_parser = parse_rate)]
     byte_rate: Option<u32>,
 
     /// Give a client up that has not finished a message after this long; `0` or `never` for never
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "2m",
-        help_heading = "Limits"
-    )]
+    #[arg(long, value_name = "TIME", default_value = "2m")]
     pub(crate) message_timeout: Time,
 
     /// At the end, close connections spread over this long, so that not all come back at once
@@ -57,8 +50,7 @@ pub(crate) struct Quotas {
         long,
         value_name = "TIME",
         default_value = "0",
-        value_parser = parse_drain,
-        help_heading = "Limits"
+        value_parser = parse_drain
     )]
     drain: Time,
 }

@@ -157,9 +157,9 @@ impl Wire {
 }
 
 /// Connects, to each of the host's addresses in turn.
-pub(crate) fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<StdStream> {
+pub(crate) fn connect(host: &str, port: u16) -> io::Result<StdStream> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let deadline = Instant::now() + timeout;
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
     let mut failed = None;
     for address in (host, port).to_socket_addrs()? {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -204,6 +204,9 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
         }
     }
 }
+
+/// How long it may take to reach a host, with all of its addresses.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is encrypted at a time.
 const TLS_PIECE_MAX: usize = 64 << 10;

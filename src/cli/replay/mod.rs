@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io::{self, Stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use openline::inspect::{hex, quote};
 use openline::proto::{Kind, Url};
@@ -92,7 +91,7 @@ fn replay(args: &Args) -> Result<u8, String> {
     let script = script::read(file, args.connection)?;
     let target = &args.target;
     let unreachable = |error: io::Error| format!("cannot connect to {target}: {error}");
-    let socket = connect(target.host(), target.port(), CONNECT_TIMEOUT).map_err(unreachable)?;
+    let socket = connect(target.host(), target.port()).map_err(unreachable)?;
     let wire = match args.tls.connector(target)? {
         Some(tls) => Wire::tls_client(socket, tls.config(), target.host()),
         None => Wire::plain(socket),
@@ -247,6 +246,3 @@ fn parse_speed(text: &str) -> Result<Speed, &'static str> {
         .map(|factor| Speed(Some(factor)))
         .ok_or("a speed is a factor from 0.001 on, such as 10, or `max`")
 }
-
-/// How long the target may take to be reached.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -272,7 +272,7 @@ impl Tap {
     }
 
     fn wires(&self, mut client: TcpStream) -> io::Result<(Wire, Wire)> {
-        let server = match connect(self.target.host(), self.target.port(), CONNECT_TIMEOUT) {
+        let server = match connect(self.target.host(), self.target.port()) {
             Ok(server) => server,
             Err(error) => {
                 // Whoever connects is told as by any gateway; what it asked does not matter.
@@ -303,9 +303,6 @@ fn parse_delay(text: &str) -> Result<(Duration, Rule), String> {
         Time::Never => Err("a delay without end is --drop".to_owned()),
     }
 }
-
-/// How long a target may take to be reached.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const BAD_GATEWAY: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\
     Content-Type: text/plain\r\nContent-Length: 37\r\n\r\nopenline tap cannot reach its target\n";
