@@ -23,6 +23,15 @@ OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# What the page's checks of compression talk to, beside --compress.
+COMPRESSION = {
+    "compress": ["--compress-min", "0"],
+    "context": ["--compress-context"],
+    "window": [
+        *["--compress-context", "--compress-min", "0"],
+        *["--compress-server-window", "9", "--compress-client-window", "10"],
+    ],
+}
 
 
 class Browser(Test):
@@ -61,8 +70,10 @@ class Browser(Test):
         )
         elsewhere, _ = await self.serve("--origin", "https://example.com", *tls)
         fragments, _ = await self.serve_fragments()
-        query = urlencode({"echo": echo, "elsewhere": elsewhere, "fragments": fragments})
-        document = await self.load(f"{origin}/?{query}", options)
+        servers = {"echo": echo, "elsewhere": elsewhere, "fragments": fragments}
+        for name, compression in COMPRESSION.items():
+            servers[name], _ = await self.serve("--compress", *compression, *tls)
+        document = await self.load(f"{origin}/?{urlencode(servers)}", options)
 
         verdict = re.search(r'<pre id="verdict">(.*?)</pre>', document, re.DOTALL)
         self.assertIsNotNone(verdict, document)
