@@ -97,7 +97,8 @@ fn who_has_a_token_is_let_in_and_named_in_the_log() {
 #[test]
 fn a_list_that_changes_is_read_again() {
     let file = File::new("changing", &format!("alice {TOKEN}\n"));
-    let server = Server::start(&["--auth", &file.argument("bearer")]);
+    // One loop: each reads the file for itself, when it is next asked.
+    let server = Server::start(&["--threads", "1", "--auth", &file.argument("bearer")]);
     let status_of = |token: &str| {
         let (_, head) = server.ask(&format!("Authorization: Bearer {token}\r\n"));
         status(&head).to_owned()
