@@ -2,8 +2,8 @@
 //! badly, beside a few that behave and are measured. `tests/soak/run` runs it.
 //!
 //! Three laws. Descriptors and resident memory of the servers return to where they were: the
-//! former in quiet, the latter after a storm of the same strength, so that what buffers' pools and
-//! the allocator keep for the next is no leak.
+//! former in quiet, the latter after a storm of the same strength, so that what the loops'
+//! pools keep for the next is no leak.
 //! Every message of a peer that behaves comes back. And such a peer's 99th percentile stays within
 //! three times its quiet value, or what this machine makes of a bare TCP echo in the same storm.
 
@@ -24,9 +24,9 @@ use crate::crowd::{Crowd, Tally};
 use crate::good::{Latency, Measured, Measuring};
 use crate::server::{Footprint, Server, Trust};
 
-/// What resident memory may grow by from storm to storm, beyond a tenth: a loop keeps buffers of
-/// up to 16 MiB of each kind for the next slow reader, and the first storm may not fill its pools.
-const RESIDENT_SLACK: u64 = 16 << 20;
+/// What resident memory may grow by from storm to storm, beyond a tenth: the pools and arenas
+/// that a longer one happens to touch.
+const RESIDENT_SLACK: u64 = 8 << 20;
 /// A 99th percentile below this is never too much: some handshakes of TLS, and a turn of others
 /// on a core that is shared.
 const P99_FLOOR: Duration = Duration::from_millis(25);
