@@ -72,7 +72,8 @@ pub(super) fn read(target: &str, cases: &[&'static Case]) -> Asked {
         "/getCaseStatus" => or(case().map(|case| Asked::Status(case, agent()))),
         path => match path.strip_prefix("/case/") {
             Some(id) => {
-                let id = decode(id);
+                // In a path, as it is not in a query, a + is a +.
+                let id = decode(&id.replace('+', "%2B"));
                 match by_id(&id, cases) {
                     Some(case) => Asked::Play(case, agent()),
                     None => Asked::Unknown(format!("there is no case {id} here")),

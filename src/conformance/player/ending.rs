@@ -257,6 +257,8 @@ impl Facts {
             return say(BehaviorClose::Unclean, "The peer sent no Close frame.");
         }
         if let Some(code) = self.remote_code
+            // What the case would have had it close with is another matter.
+            && !self.unimplemented
             && !ending.codes.is_empty()
             && !ending.codes.contains(&code)
         {

@@ -110,7 +110,7 @@ function drawHead() {
   const row = make('tr', {}, make('th', { scope: 'col' }, 'Case'));
   for (const [n, agent] of data.agents.entries()) {
     const label = many ? `${n + 1}  ${agent.name}` : agent.name;
-    row.append(make('th', { scope: 'col', title: agent.name }, label));
+    row.append(make('th', { scope: 'col', title: agent.name }, make('span', {}, label)));
   }
   byId('matrix').append(make('thead', {}, row));
 }
