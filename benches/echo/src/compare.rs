@@ -37,9 +37,10 @@ pub fn run(
     pin(GENERATOR_CORE)?;
     let mut commands = vec![
         Command::builtin("raw", false)?,
+        Command::builtin("floor", true)?,
         Command::builtin("openline", true)?,
     ];
-    commands.extend(common.server);
+    commands.extend(common.servers()?);
     let servers: Vec<Server> = commands
         .iter()
         .map(Server::start)

@@ -18,7 +18,7 @@ use crate::process::{Command, GENERATOR_CORE, Server, pin, raise_file_limit};
 /// how much the server's memory grows, and how long one that behaves waits for its echoes.
 pub fn flood(peers: usize, seconds: u64, common: Common) -> Result<(), Box<dyn Error>> {
     pin(GENERATOR_CORE)?;
-    for command in commands(common.server)? {
+    for command in commands(common.servers()?)? {
         let server = Server::start(&command)?;
         let mut good = load::open(&server, 0)?;
         let quiet = round_trips(&mut good, || false)?;
@@ -67,7 +67,7 @@ pub fn claim(peers: usize, common: Common) -> Result<(), Box<dyn Error>> {
     if files < peers as u64 + 100 {
         return Err(format!("the limit of {files} open files is too low").into());
     }
-    for command in commands(common.server)? {
+    for command in commands(common.servers()?)? {
         let server = Server::start(&command)?;
         // What the first connection makes a server allocate once for all is not counted.
         let one = Load {

@@ -20,7 +20,7 @@ pub fn run(connections: usize, common: Common) -> Result<(), Box<dyn Error>> {
         Command::builtin("raw", false)?,
         Command::builtin("openline", true)?,
     ];
-    commands.extend(common.server);
+    commands.extend(common.servers()?);
     for command in &commands {
         let server = Server::start(command)?;
         // What the first connection makes a server allocate once for all is not counted.

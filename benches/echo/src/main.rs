@@ -2,9 +2,11 @@
 //! the memory of idle connections. Linux only; it talks to itself over loopback.
 
 mod compare;
+mod floor;
 mod hostile;
 mod idle;
 mod load;
+mod peers;
 mod process;
 #[path = "../../floor/quartiles.rs"]
 mod quartiles;
@@ -73,6 +75,8 @@ enum Task {
     },
     /// The bare TCP echo, by itself.
     Raw { port: u16 },
+    /// The least that an echo server for WebSocket can do, by itself.
+    Floor { port: u16 },
     /// openline's echo server, by itself.
     Openline { port: u16 },
     /// The same over TLS, with a certificate made for the occasion.
@@ -85,9 +89,22 @@ struct Common {
     /// 127.0.0.1 to listen on.
     #[arg(long)]
     server: Vec<Command>,
+    /// These of the peers in benches/peers, which are built first: tokio-tungstenite,fastwebsockets
+    /// and so on, or all.
+    #[arg(long, value_delimiter = ',')]
+    peers: Vec<String>,
     /// Print JSON instead of tables.
     #[arg(long)]
     json: bool,
+}
+
+impl Common {
+    /// All servers that were asked for besides our own.
+    fn servers(&self) -> Result<Vec<Command>, Box<dyn Error>> {
+        let mut servers = peers::commands(&self.peers)?;
+        servers.extend(self.server.iter().cloned());
+        Ok(servers)
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -115,6 +132,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         } => hostile::flood(peers, seconds, common),
         Task::Claim { peers, common } => hostile::claim(peers.max(1), common),
         Task::Raw { port } => Ok(raw::serve(port)?),
+        Task::Floor { port } => Ok(floor::serve(port)?),
         Task::Openline { port } => {
             let echo = |peer: &mut Peer<'_>, message: Message<'_>| peer.send(message);
             Ok(openline::net::serve(("127.0.0.1", port), echo)?)

@@ -24,6 +24,9 @@ const MOMENT: Duration = Duration::from_millis(500);
 
 pub fn run(connections: usize, common: Common) -> Result<(), Box<dyn Error>> {
     raise_file_limit()?;
+    if !common.peers.is_empty() {
+        return Err("the peers' servers speak no TLS; --server takes one that does".into());
+    }
     let mut commands = vec![Command::builtin("openline-tls", true)?];
     commands.extend(common.server);
     for command in &commands {
