@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::Common;
-use crate::load::{Generator, Load};
+use crate::load::{Exchange, Generator, Load};
 use crate::process::{Command, GENERATOR_CORE, Server, cache_line_round_trip, pin};
 use crate::quartiles::quartiles;
 
@@ -22,41 +21,75 @@ const LOADS: [(Load, f64); 4] = [
     (load(16, 64, 20), 1.26),
 ];
 
+/// A load, what each server is sent under it, and the ratio that openline is to keep.
+pub struct Case {
+    pub load: Load,
+    pub exchanges: Vec<Exchange>,
+    pub target: Option<f64>,
+}
+
+/// How to measure, and how to say it.
+pub struct Settings {
+    pub rounds: usize,
+    pub window: Duration,
+    pub json: bool,
+}
+
 /// A round's measurements: the nanoseconds a message of each server, the bare echo first.
 struct Round {
     cache_line: f64,
     nanoseconds: Vec<f64>,
 }
 
-pub fn run(
-    rounds: usize,
-    window: u64,
+/// Binary messages as they are.
+pub fn plain(
+    settings: &Settings,
     loads: Vec<Load>,
-    common: Common,
+    others: Vec<Command>,
 ) -> Result<(), Box<dyn Error>> {
-    pin(GENERATOR_CORE)?;
     let mut commands = vec![
         Command::builtin("raw", false)?,
         Command::builtin("floor", true)?,
         Command::builtin("openline", true)?,
     ];
-    commands.extend(common.servers()?);
-    let servers: Vec<Server> = commands
-        .iter()
-        .map(Server::start)
-        .collect::<Result<_, _>>()?;
+    commands.extend(others);
+    let servers = start(&commands)?;
     let loads = match loads.is_empty() {
         true => LOADS.map(|(load, _)| load).to_vec(),
         false => loads,
     };
-    for load in loads {
+    let cases = loads.into_iter().map(|load| Case {
+        load,
+        exchanges: (servers.iter())
+            .map(|server| Exchange::binary(server, load.size))
+            .collect(),
+        target: (LOADS.iter().find(|(known, _)| *known == load)).map(|(_, target)| *target),
+    });
+    run(settings, &servers, cases)
+}
+
+/// The servers, started, and this thread on the core that is not theirs.
+pub fn start(commands: &[Command]) -> Result<Vec<Server>, Box<dyn Error>> {
+    pin(GENERATOR_CORE)?;
+    commands.iter().map(Server::start).collect()
+}
+
+/// Measures the servers, of which the first is the bare echo, and prints what comes of it.
+pub fn run(
+    settings: &Settings,
+    servers: &[Server],
+    cases: impl IntoIterator<Item = Case>,
+) -> Result<(), Box<dyn Error>> {
+    let Settings { rounds, json, .. } = *settings;
+    for case in cases {
+        let load = case.load;
         let all: Vec<Round> = (0..rounds)
-            .map(|number| round(&servers, load, Duration::from_millis(window), number))
+            .map(|number| round(servers, &case, settings.window, number))
             .collect::<Result<_, _>>()?;
         let kept = without_odd(&all);
         let column = |server: usize| kept.iter().map(move |round| round.nanoseconds[server]);
         let cache_line = quartiles(all.iter().map(|round| round.cache_line).collect());
-        if !common.json {
+        if !json {
             println!(
                 "{load}: {} of {rounds} rounds kept; cache line {:.0} ns [{:.0} to {:.0}]",
                 kept.len(),
@@ -73,16 +106,14 @@ pub fn run(
                     .map(|(ours, raw)| ours / raw)
                     .collect(),
             );
-            let target = LOADS
-                .iter()
-                .find(|(known, _)| *known == load && server.name == "openline");
-            let target = target.map(|(_, target)| *target);
-            if common.json {
+            let target = case.target.filter(|_| server.name == "openline");
+            let echo_size = case.exchanges[i].echo.len();
+            if json {
                 let line = json!({
                     "connections": load.connections, "in_flight": load.in_flight,
-                    "size": load.size, "server": server.name, "rounds_kept": kept.len(),
-                    "cache_line_ns": cache_line, "cpu_ns": nanoseconds, "ratio": ratio,
-                    "target": target,
+                    "size": load.size, "echo_size": echo_size, "server": server.name,
+                    "rounds_kept": kept.len(), "cache_line_ns": cache_line,
+                    "cpu_ns": nanoseconds, "ratio": ratio, "target": target,
                 });
                 println!("{line}");
             } else {
@@ -92,7 +123,8 @@ pub fn run(
                     false => format!("   target {target:.2} missed"),
                 });
                 println!(
-                    "  {:<20} {:>9.0} ns   {median:.3} [{low:.3} to {high:.3}]{target}",
+                    "  {:<20} {echo_size:>6} B {:>9.0} ns   \
+                     {median:.3} [{low:.3} to {high:.3}]{target}",
                     server.name, nanoseconds[1]
                 );
             }
@@ -103,7 +135,7 @@ pub fn run(
 
 fn round(
     servers: &[Server],
-    load: Load,
+    case: &Case,
     window: Duration,
     number: usize,
 ) -> Result<Round, Box<dyn Error>> {
@@ -112,7 +144,7 @@ fn round(
     for turn in 0..servers.len() {
         // Each goes first equally often.
         let turn = (number + turn) % servers.len();
-        nanoseconds[turn] = measure(&servers[turn], load, window)
+        nanoseconds[turn] = measure(&servers[turn], case.load, &case.exchanges[turn], window)
             .map_err(|error| format!("{}: {error}", servers[turn].name))?;
     }
     Ok(Round {
@@ -122,8 +154,13 @@ fn round(
 }
 
 /// The server's nanoseconds a message.
-fn measure(server: &Server, load: Load, window: Duration) -> Result<f64, Box<dyn Error>> {
-    let mut generator = Generator::open(server, load)?;
+fn measure(
+    server: &Server,
+    load: Load,
+    exchange: &Exchange,
+    window: Duration,
+) -> Result<f64, Box<dyn Error>> {
+    let mut generator = Generator::open(server, load, exchange)?;
     generator.run(window / 5)?;
     thread::sleep(REST);
     let before = server.cpu_time()?;

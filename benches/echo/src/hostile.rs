@@ -11,7 +11,7 @@ use openline::proto::Opcode;
 use serde_json::json;
 
 use crate::Common;
-use crate::load::{self, Generator, KEY, Load, masked_frame};
+use crate::load::{self, Exchange, Generator, KEY, Load, masked_frame};
 use crate::process::{Command, GENERATOR_CORE, Server, pin, raise_file_limit};
 
 /// Peers that send Pings and messages of 64 KiB as fast as they can and never read, for `seconds`:
@@ -75,7 +75,8 @@ pub fn claim(peers: usize, common: Common) -> Result<(), Box<dyn Error>> {
             in_flight: 1,
             size: 20,
         };
-        Generator::open(&server, one)?.run(MOMENT)?;
+        let exchange = Exchange::binary(&server, one.size);
+        Generator::open(&server, one, &exchange)?.run(MOMENT)?;
         thread::sleep(MOMENT);
         let before = server.resident()?;
         let mut streams = Vec::new();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::Common;
-use crate::load::{Generator, Load};
+use crate::load::{Exchange, Generator, Load};
 use crate::process::{Command, Server, raise_file_limit};
 
 pub fn run(connections: usize, common: Common) -> Result<(), Box<dyn Error>> {
@@ -23,10 +23,11 @@ pub fn run(connections: usize, common: Common) -> Result<(), Box<dyn Error>> {
     commands.extend(common.servers()?);
     for command in &commands {
         let server = Server::start(command)?;
+        let exchange = Exchange::binary(&server, load(1).size);
         // What the first connection makes a server allocate once for all is not counted.
-        Generator::open(&server, load(1))?.run(MOMENT)?;
+        Generator::open(&server, load(1), &exchange)?.run(MOMENT)?;
         let before = rest(&server)?;
-        let mut generator = Generator::open(&server, load(connections))?;
+        let mut generator = Generator::open(&server, load(connections), &exchange)?;
         let each = |resident: u64| resident.saturating_sub(before) as f64 / connections as f64;
         let opened = each(rest(&server)?);
         generator.run(Duration::ZERO)?;

@@ -49,6 +49,31 @@ impl fmt::Display for Load {
     }
 }
 
+/// What connections send again and again, and what has to come back each time.
+pub struct Exchange {
+    /// Lines to add to the request of the opening handshake.
+    pub offer: &'static str,
+    pub frame: Vec<u8>,
+    pub echo: Vec<u8>,
+}
+
+impl Exchange {
+    /// A binary message of so many bytes.
+    pub fn binary(server: &Server, size: usize) -> Self {
+        let payload: Vec<u8> = (0..=255).cycle().take(size).collect();
+        let frame = masked_frame(Opcode::Binary, &payload);
+        let echo = match server.websocket {
+            true => [header(Opcode::Binary, size, None).as_slice(), &payload].concat(),
+            false => frame.clone(),
+        };
+        Self {
+            offer: "",
+            frame,
+            echo,
+        }
+    }
+}
+
 /// Open connections to one server, at rest between two runs.
 pub struct Generator {
     poll: Poll,
@@ -73,11 +98,11 @@ struct Connection {
 
 impl Generator {
     /// Opens the connections; to a WebSocket server, with the opening handshake.
-    pub fn open(server: &Server, load: Load) -> Result<Self, Box<dyn Error>> {
+    pub fn open(server: &Server, load: Load, exchange: &Exchange) -> Result<Self, Box<dyn Error>> {
         let poll = Poll::new()?;
         let mut connections = Vec::with_capacity(load.connections);
         for i in 0..load.connections {
-            let mut stream = connect(server, i)?;
+            let mut stream = connect(server, i, exchange.offer)?;
             let both = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(&mut stream, Token(i), both)?;
             connections.push(Connection {
@@ -88,19 +113,13 @@ impl Generator {
                 echo_position: 0,
             });
         }
-        let payload: Vec<u8> = (0..=255).cycle().take(load.size).collect();
-        let frame = masked_frame(Opcode::Binary, &payload);
-        let echo = match server.websocket {
-            true => [header(Opcode::Binary, load.size, None).as_slice(), &payload].concat(),
-            false => frame.clone(),
-        };
         Ok(Self {
             poll,
             connections,
             in_flight: load.in_flight,
-            frames: frame.repeat(load.in_flight + 1),
-            frame_size: frame.len(),
-            echo,
+            frames: exchange.frame.repeat(load.in_flight + 1),
+            frame_size: exchange.frame.len(),
+            echo: exchange.echo.clone(),
             buffer: vec![0; 256 << 10],
         })
     }
@@ -194,14 +213,23 @@ impl Connection {
 
 /// The `i`th connection. An address has some 28,000 ports to connect from; after that many the
 /// next of 127.0.0.0/8 serves.
-fn connect(server: &Server, i: usize) -> Result<TcpStream, Box<dyn Error>> {
-    let stream = open(server, i)?;
+fn connect(server: &Server, i: usize, offer: &str) -> Result<TcpStream, Box<dyn Error>> {
+    let stream = open_offering(server, i, offer)?;
     stream.set_nonblocking(true)?;
     Ok(TcpStream::from_std(stream))
 }
 
 /// The `i`th connection, blocking.
 pub fn open(server: &Server, i: usize) -> Result<std::net::TcpStream, Box<dyn Error>> {
+    open_offering(server, i, "")
+}
+
+/// The same, with lines of its own in the request.
+pub fn open_offering(
+    server: &Server,
+    i: usize,
+    offer: &str,
+) -> Result<std::net::TcpStream, Box<dyn Error>> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     if let host @ 1.. = i / 25_000 {
         let source = Ipv4Addr::new(127, 0, 1, u8::try_from(host)?);
@@ -212,7 +240,7 @@ pub fn open(server: &Server, i: usize) -> Result<std::net::TcpStream, Box<dyn Er
     let mut stream = std::net::TcpStream::from(socket);
     stream.set_read_timeout(Some(PATIENCE))?;
     if server.websocket {
-        shake_hands(&mut stream, server.address)?;
+        shake_hands(&mut stream, server.address, offer)?;
     }
     Ok(stream)
 }
@@ -221,11 +249,12 @@ pub fn open(server: &Server, i: usize) -> Result<std::net::TcpStream, Box<dyn Er
 fn shake_hands(
     stream: &mut std::net::TcpStream,
     address: SocketAddr,
+    offer: &str,
 ) -> Result<(), Box<dyn Error>> {
     write!(
         stream,
         "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
     )?;
     let mut answer = Vec::new();
     let mut buffer = [0; 1024];
@@ -236,9 +265,28 @@ fn shake_hands(
         }
     }
     let answer = String::from_utf8_lossy(&answer);
-    match answer.starts_with("HTTP/1.1 101 ") && answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
+    if !answer.starts_with("HTTP/1.1 101 ") || !answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
+        return Err(format!("the server refused the handshake: {answer}").into());
+    }
+    // Whoever is offered something has to take it, all of it and no more.
+    let line = |line: &&str| {
+        line.to_ascii_lowercase()
+            .starts_with("sec-websocket-extensions:")
+    };
+    let parameters = |line: Option<&str>| {
+        let (_, value) = line
+            .and_then(|line| line.split_once(':'))
+            .unwrap_or_default();
+        let mut words: Vec<String> = value
+            .split(';')
+            .map(|word| word.trim().to_owned())
+            .collect();
+        words.sort();
+        words
+    };
+    match parameters(answer.lines().find(line)) == parameters(offer.lines().find(line)) {
         true => Ok(()),
-        false => Err(format!("the server refused the handshake: {answer}").into()),
+        false => Err(format!("the server took something else than {offer:?}: {answer}").into()),
     }
 }
 

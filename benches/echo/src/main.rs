@@ -2,6 +2,7 @@
 //! the memory of idle connections. Linux only; it talks to itself over loopback.
 
 mod compare;
+mod compressed;
 mod floor;
 mod hostile;
 mod idle;
@@ -12,8 +13,10 @@ mod process;
 mod quartiles;
 mod raw;
 mod secure;
+mod yawc;
 
 use std::error::Error;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use openline::net::{EventLoop, LoopConfig, Message, Peer};
@@ -31,15 +34,19 @@ struct Arguments {
 enum Task {
     /// CPU time a message, as a ratio to a bare TCP echo.
     Compare {
-        /// How often each server is measured on each load.
-        #[arg(long, default_value_t = 15)]
-        rounds: usize,
-        /// Milliseconds of one measurement.
-        #[arg(long, default_value_t = 300)]
-        window: u64,
-        /// Only these loads: CONNECTIONS,IN-FLIGHT,BYTES.
-        #[arg(long)]
-        load: Vec<load::Load>,
+        #[command(flatten)]
+        comparison: Comparison,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// The same with JSON that is compressed, among servers that compress; the script `compressed`
+    /// starts three.
+    Compressed {
+        /// How hard the generator tries, once for each load: 1 to 9.
+        #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=9))]
+        level: u32,
+        #[command(flatten)]
+        comparison: Comparison,
         #[command(flatten)]
         common: Common,
     },
@@ -81,6 +88,21 @@ enum Task {
     Openline { port: u16 },
     /// The same over TLS, with a certificate made for the occasion.
     OpenlineTls { port: u16 },
+    /// yawc's echo server with compression at a level, by itself.
+    Yawc { port: u16, level: u32 },
+}
+
+#[derive(Args)]
+struct Comparison {
+    /// How often each server is measured on each load.
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
+    /// Milliseconds of one measurement.
+    #[arg(long, default_value_t = 300)]
+    window: u64,
+    /// Only these loads: CONNECTIONS,IN-FLIGHT,BYTES.
+    #[arg(long)]
+    load: Vec<load::Load>,
 }
 
 #[derive(Args)]
@@ -109,12 +131,18 @@ impl Common {
 
 fn main() -> Result<(), Box<dyn Error>> {
     match Arguments::parse().task {
-        Task::Compare {
-            rounds,
-            window,
-            load,
+        Task::Compare { comparison, common } => {
+            let settings = comparison.settings(common.json);
+            compare::plain(&settings, comparison.load, common.servers()?)
+        }
+        Task::Compressed {
+            level,
+            comparison,
             common,
-        } => compare::run(rounds.max(1), window, load, common),
+        } => {
+            let settings = comparison.settings(common.json);
+            compressed::run(&settings, level, comparison.load, common.servers()?)
+        }
         Task::Idle {
             connections,
             tls: true,
@@ -137,11 +165,22 @@ fn main() -> Result<(), Box<dyn Error>> {
             let echo = |peer: &mut Peer<'_>, message: Message<'_>| peer.send(message);
             Ok(openline::net::serve(("127.0.0.1", port), echo)?)
         }
+        Task::Yawc { port, level } => yawc::serve(port, level),
         Task::OpenlineTls { port } => {
             let echo = |peer: &mut Peer<'_>, message: Message<'_>| peer.send(message);
             let mut server = EventLoop::new(echo, LoopConfig::default())?;
             server.listen_tls(("127.0.0.1", port), secure::certificate()?)?;
             Ok(server.run()?)
+        }
+    }
+}
+
+impl Comparison {
+    fn settings(&self, json: bool) -> compare::Settings {
+        compare::Settings {
+            rounds: self.rounds.max(1),
+            window: Duration::from_millis(self.window),
+            json,
         }
     }
 }
