@@ -74,8 +74,9 @@ Exit codes:
   2  an argument that cannot be
   3  no connection could be opened
   4  the server refused every handshake
-  5  an answer was not what was sent, or broke the protocol
-  6  connections were lost or refused, or the server stopped answering; figures are given
+  5  an answer was not what was sent
+  6  connections were lost or refused, broke the protocol, or the server stopped answering; figures are
+     given
   8  TLS failed
 
 Examples:
