@@ -120,7 +120,8 @@ impl Peer<'_> {
     /// Sends a message to everyone who subscribes to a topic, this connection included if it
     /// does, in every loop of the [group](crate::net::Threads).
     ///
-    /// The message was encoded once for all. It leaves at the end of this turn of the loop, so
+    /// The message was encoded once for all, and is compressed once for all who
+    /// [can share that](Prepared). It leaves at the end of this turn of the loop, so
     /// that several publications leave for each subscriber in one write.
     pub fn publish(&mut self, topic: &str, message: &Prepared) {
         self.hub.publish(topic, message, None);

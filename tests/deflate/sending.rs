@@ -1,11 +1,12 @@
 //! Messages that are compressed (RFC 7692 §6.1, §7.2.1), read by a decoder that enforces the
 //! window that was agreed.
 
+use std::thread;
 use std::time::Instant;
 
 use openline::proto::{
     Compress, Compressors, Config, Data, Deflate, DeflateParams, FrameHeader, Level, MemoryLevel,
-    Opcode, Prepared, Role, SendError, WindowBits,
+    Opcode, Prepared, Role, SendBuffer, SendError, WindowBits,
 };
 
 use crate::naive::Naive;
@@ -306,6 +307,7 @@ fn a_prepared_message_is_compressed_once_for_all_that_can_share_it() {
         // Whether or not the bytes happen to be the same, they were made anew.
         assert!(!shares || payload == shared);
     }
+    assert_eq!(compressors.messages(), 1);
     // With takeover, what is sent later may build on it.
     let mut end = server(TAKEOVER);
     let mut naive = Naive::new(15);
@@ -319,4 +321,68 @@ fn a_prepared_message_is_compressed_once_for_all_that_can_share_it() {
     let (rsv1, payload) = sent_to(client);
     assert!(rsv1);
     assert_eq!(Naive::new(15).message(&payload), Ok(text.into()));
+}
+
+#[test]
+fn the_first_peer_that_can_share_a_message_has_it_compressed_for_the_others() {
+    let within = |bits| DeflateParams {
+        server_max_window_bits: WindowBits::new(bits).unwrap(),
+        ..ALONE
+    };
+    let text = repetitive(3000, 40_000);
+    let news = Prepared::binary(&text);
+    let mut send = SendBuffer::new();
+    let mut compressed = Vec::new();
+    for bits in [15, 15, 12, 15, 12, 13, 12, 9, 13, 9] {
+        let mut end = server(within(bits));
+        // Clones are the same message.
+        let news = news.clone();
+        end.connection.send_prepared(&news, &mut send).unwrap();
+        let payload = payload_of(send.pending(), Role::Server);
+        send.advance(send.len());
+        assert_eq!(Naive::new(bits).message(&payload).as_ref(), Ok(&text));
+        compressed.push(send.compressors().messages());
+    }
+    // Who has a window of 13 bits gets what was made for one of 12.
+    assert_eq!(compressed, [1, 1, 2, 2, 2, 2, 2, 3, 3, 3]);
+    // Each by itself, for it builds on what was sent before; or not at all.
+    for _ in 0..2 {
+        let before = send.compressors().messages();
+        let mut end = server(TAKEOVER);
+        end.connection.send_prepared(&news, &mut send).unwrap();
+        assert_eq!(send.compressors().messages() - before, 1);
+    }
+    let mut plain = End::alone(Role::Server, config(), Instant::now());
+    send.advance(send.len());
+    plain.connection.send_prepared(&news, &mut send).unwrap();
+    assert_eq!(send.pending(), news.frame());
+    // What is no longer than a window fits every one.
+    let short = Prepared::binary(&text[..500]);
+    let before = send.compressors().messages();
+    for bits in [15, 9, 12] {
+        let mut end = server(within(bits));
+        end.connection.send_prepared(&short, &mut send).unwrap();
+    }
+    assert_eq!(send.compressors().messages() - before, 1);
+}
+
+#[test]
+fn threads_that_share_a_message_compress_it_once() {
+    let news = Prepared::binary(&repetitive(3000, 400_000));
+    let compressed: u64 = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut end = server(ALONE);
+                    end.connection.send_prepared(&news, &mut end.send).unwrap();
+                    end.send.compressors().messages()
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
+    });
+    assert_eq!(compressed, 1);
 }

@@ -14,7 +14,7 @@ use openline::net::{
 };
 use openline::proto::{Acceptance, Config, Prepared, Refusal, Request, SendError};
 
-use crate::support::{CLOSE, PATIENCE, PING, PONG, Raw, TEXT, config, frame};
+use crate::support::{CLOSE, PATIENCE, PING, PONG, Raw, TEXT, config, frame, request};
 
 /// Does as it is told: `sub TOPIC`, `unsub TOPIC`, `pub TOPIC TEXT…`, `others TOPIC TEXT`; answers
 /// the first two, and publishes each word of the text.
@@ -167,6 +167,34 @@ fn text(raw: &mut Raw) -> String {
     String::from_utf8(payload).unwrap()
 }
 
+const SUBSCRIBERS: usize = 1000;
+
+/// As many, each with two subscriptions.
+fn subscribers(group: &Group, request: &str) -> Vec<Raw> {
+    allow_descriptors();
+    let open = |_| {
+        let mut raw = Raw::connect(group.address);
+        raw.send(request.as_bytes());
+        assert!(raw.head().starts_with("HTTP/1.1 101 "));
+        for topic in ["sub x", "sub y"] {
+            assert_eq!(ask(&mut raw, topic), "Ok(true)");
+        }
+        raw
+    };
+    (0..SUBSCRIBERS).map(open).collect()
+}
+
+/// Two for each connection are more than the usual limit, which is there for `select`.
+fn allow_descriptors() {
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+    }
+}
+
 /// Nothing is on its way but the answer to this.
 fn assert_quiet(raw: &mut Raw) {
     raw.send(&frame(PING, b"?"));
@@ -204,13 +232,8 @@ fn subscribers_get_what_is_published_and_nobody_else() {
 
 #[test]
 fn several_publications_in_one_turn_are_one_write_for_each_subscriber() {
-    const SUBSCRIBERS: usize = 100;
     let group = start(1, config(Config::default()));
-    let mut raws: Vec<Raw> = (0..SUBSCRIBERS).map(|_| group.open().0).collect();
-    for raw in &mut raws {
-        assert_eq!(ask(raw, "sub x"), "Ok(true)");
-        assert_eq!(ask(raw, "sub y"), "Ok(true)");
-    }
+    let mut raws = subscribers(&group, &request("/"));
     let (mut publisher, _) = group.open();
     assert_quiet(&mut publisher);
     let before = group.writes();
@@ -232,6 +255,57 @@ fn several_publications_in_one_turn_are_one_write_for_each_subscriber() {
         SUBSCRIBERS + 1,
         "and one for the Pong"
     );
+    group.stop();
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn publications_are_compressed_once_for_all_who_can_share_them() {
+    use openline::proto::Deflate;
+
+    const RSV1: u8 = 0x40;
+    let group = start(
+        1,
+        config(Config {
+            compression: Some(Deflate {
+                threshold: 100,
+                ..Deflate::default()
+            }),
+            ..Config::default()
+        }),
+    );
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+    let offering = request("/").replace("\r\n\r\n", &format!("\r\n{offer}"));
+    let mut raws = subscribers(&group, &offering);
+    let mut plain = group.open().0;
+    assert_eq!(ask(&mut plain, "sub x"), "Ok(true)");
+    let (mut publisher, _) = group.open();
+    let before = group.writes();
+    let long = [b'a', b'b', b'c'].map(|letter| String::from_utf8(vec![letter; 1000]).unwrap());
+    let news = [
+        frame(
+            TEXT,
+            format!("pub x {} {} short", long[0], long[1]).as_bytes(),
+        ),
+        frame(TEXT, format!("pub x {}", long[2]).as_bytes()),
+    ];
+    publisher.send(&news.concat());
+    for expected in [&*long[0], &long[1], "short", &long[2]] {
+        assert_eq!(text(&mut plain), expected);
+    }
+    for raw in &mut raws {
+        for is_compressed in [true, true, false, true] {
+            let (first, payload) = raw.frame();
+            let expected = if is_compressed { TEXT | RSV1 } else { TEXT };
+            assert_eq!(first, expected);
+            assert!(payload.len() < 100);
+        }
+    }
+    assert_quiet(&mut publisher);
+    // What is counted in a turn shows after it.
+    assert_quiet(&mut publisher);
+    assert_eq!(group.remote.metrics().snapshot().messages_compressed, 3);
+    assert_eq!(group.writes() - before, SUBSCRIBERS + 1 + 2, "with Pongs");
     group.stop();
 }
 

@@ -330,6 +330,8 @@ impl<H: Handler> EventLoop<H> {
         self.deliver_publications();
         self.handle_deadlines();
         self.hub.counters.topics(self.hub.topics.census());
+        let compressed = self.buffers.send.compressors().messages();
+        self.hub.counters.compressed(compressed);
         Ok(())
     }
 

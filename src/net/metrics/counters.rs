@@ -52,6 +52,7 @@ pub(in crate::net) struct Counters {
     topics: Counter,
     subscriptions: Counter,
     publications: Counter,
+    compressed: Counter,
     pub(in crate::net) accept_failures: Counter,
     server: Lives,
     client: Lives,
@@ -194,6 +195,12 @@ impl Counters {
         self.publications.set(publications);
     }
 
+    /// How many messages were compressed.
+    #[inline]
+    pub(in crate::net) fn compressed(&self, messages: u64) {
+        self.compressed.set(messages);
+    }
+
     #[inline]
     pub(in crate::net) fn mark(&self) -> Mark {
         Mark {
@@ -227,6 +234,7 @@ impl Counters {
             .add_to(&mut sum.messages_received, &mut sum.bytes_received);
         self.sent
             .add_to(&mut sum.messages_sent, &mut sum.bytes_sent);
+        sum.messages_compressed += self.compressed.read();
         sum.queued_bytes += self.queued_bytes.read();
         sum.queued_connections += self.queued_connections.read();
         sum.accepts += self.accepts.read();

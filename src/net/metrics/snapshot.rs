@@ -31,6 +31,9 @@ pub struct Snapshot {
     pub messages_received: ByKind,
     /// The messages that were queued to be sent; one in fragments counts from its first.
     pub messages_sent: ByKind,
+    /// The messages that were compressed. One that many peers
+    /// [share](crate::proto::Prepared) counts once.
+    pub messages_compressed: u64,
     /// The bytes that were read from sockets, above TLS; handshakes are among them.
     pub bytes_received: u64,
     /// The bytes that sockets took.

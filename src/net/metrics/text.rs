@@ -88,6 +88,12 @@ impl Display for Snapshot {
             self.messages_sent,
         )?;
         text.one(
+            "messages_compressed_total",
+            Counter,
+            "Messages that were compressed, once for all peers that share one.",
+            self.messages_compressed,
+        )?;
+        text.one(
             "received_bytes_total",
             Counter,
             "Bytes read from sockets, above TLS.",

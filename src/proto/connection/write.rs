@@ -356,8 +356,7 @@ impl Connection {
         };
         let shared = send.compressors();
         let mut compressor = self.compression.take_compressor(settings, role, shared);
-        let mut output = shared.take_output();
-        let size = compressor.compress(piece, &mut output, fin);
+        let (output, size) = shared.compress(&mut compressor, piece, fin);
         self.compression
             .put_compressor(compressor, fin, role, shared);
         let is_first = opcode != Opcode::Continuation;

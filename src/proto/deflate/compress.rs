@@ -76,6 +76,7 @@ pub struct Compressors {
 struct Shared {
     idle: Vec<Compressor>,
     output: Vec<u8>,
+    messages: u64,
 }
 
 impl Compressors {
@@ -83,6 +84,13 @@ impl Compressors {
     #[must_use]
     pub const fn new() -> Self {
         Self { shared: None }
+    }
+
+    /// How many messages were compressed here. One that many peers
+    /// [share](crate::proto::Prepared) counts once.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.shared.as_ref().map_or(0, |shared| shared.messages)
     }
 
     /// Takes over those of `other`, unless there are some here.
@@ -119,9 +127,19 @@ impl Compressors {
         }
     }
 
-    /// Memory to compress into.
-    pub(crate) fn take_output(&mut self) -> Vec<u8> {
-        mem::take(&mut self.shared.get_or_insert_default().output)
+    /// Has the next piece of a message compressed, into memory that is to be
+    /// [given back](Self::put_output), with how many bytes there are in it.
+    pub(crate) fn compress(
+        &mut self,
+        compressor: &mut Compressor,
+        piece: &[u8],
+        last: bool,
+    ) -> (Vec<u8>, usize) {
+        let shared = self.shared.get_or_insert_default();
+        shared.messages += u64::from(last);
+        let mut output = mem::take(&mut shared.output);
+        let size = compressor.compress(piece, &mut output, last);
+        (output, size)
     }
 
     /// Takes that memory back.
