@@ -49,17 +49,26 @@ impl Buffers {
     #[inline]
     pub(super) fn lend(&mut self, held: &mut Option<Box<Held>>) {
         if let Some(held) = held {
-            lend(&mut self.recv, &mut held.recv);
-            lend(&mut self.send, &mut held.send);
+            self.lend_held(held);
         }
+    }
+
+    #[inline(never)]
+    fn lend_held(&mut self, held: &mut Held) {
+        lend(&mut self.recv, &mut held.recv);
+        lend(&mut self.send, &mut held.send);
     }
 
     /// Empties the working pair: what is left in it, the connection keeps.
     #[inline]
     pub(super) fn settle(&mut self, held: &mut Option<Box<Held>>) {
-        if held.is_none() && self.recv.is_empty() && self.send.is_empty() {
-            return;
+        if held.is_some() || !self.recv.is_empty() || !self.send.is_empty() {
+            self.keep(held);
         }
+    }
+
+    #[inline(never)]
+    fn keep(&mut self, held: &mut Option<Box<Held>>) {
         let kept = held.get_or_insert_default();
         settle(&mut self.recv, &mut kept.recv, &mut self.spare_recv);
         settle(&mut self.send, &mut kept.send, &mut self.spare_send);

@@ -8,7 +8,7 @@ use crate::net::connect::Plan;
 use crate::net::handle::{Handle, Life};
 use crate::net::handler::Message;
 use crate::net::hub::{Hub, Place};
-use crate::net::quota::Meter;
+use crate::net::quota::{Meter, Quota, Rate};
 use crate::net::remote::Remote;
 use crate::net::topics::{SubscribeError, Subscriptions};
 use crate::net::trace::Trace;
@@ -72,6 +72,12 @@ pub(super) struct Extras {
 impl Link {
     pub(super) fn extras(&mut self) -> &mut Extras {
         self.extras.get_or_insert_default()
+    }
+
+    /// Holds a message that came against its quota.
+    #[inline(never)]
+    pub(super) fn meter_message(&mut self, rate: Rate, now: Instant) -> Result<(), Quota> {
+        self.extras().meter.message(rate, now)
     }
 }
 

@@ -37,7 +37,7 @@ impl Socket {
     }
 
     /// Reads what is there: `None` if nothing is, and 0 bytes at the end of the stream.
-    #[inline]
+    #[inline(always)]
     pub(super) fn recv(&mut self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
         match self {
             Self::Tcp(stream) => retry(|| stream.read(bytes)),
@@ -49,7 +49,7 @@ impl Socket {
     }
 
     /// Writes what there is room for: `None` if there is none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
         match self {
             Self::Tcp(stream) => retry(|| stream.write(bytes)),
@@ -120,7 +120,7 @@ impl Socket {
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
-#[inline]
+#[inline(always)]
 fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
     loop {
         match call() {

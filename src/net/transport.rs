@@ -73,7 +73,7 @@ impl Transport {
     }
 
     /// Reads what is there: `None` if nothing is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn recv(
         &mut self,
         bytes: &mut [u8],
@@ -100,7 +100,7 @@ impl Transport {
     /// Writes what there is room for: `None` if there is none.
     ///
     /// What was not taken is to be given again, in front of all else: TLS may have encrypted it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn send(
         &mut self,
         bytes: &[u8],

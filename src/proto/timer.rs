@@ -59,6 +59,12 @@ impl Timers {
         self.sent = true;
     }
 
+    /// Whether a Ping of ours may be on its way: its answer was not [taken](Self::take_answered).
+    #[inline]
+    pub(crate) fn is_pinging(&self) -> bool {
+        self.pinged.is_some()
+    }
+
     /// When [`due`](Self::due) is to be asked at the latest.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         let life = match (self.unanswered(), config.ping_interval) {

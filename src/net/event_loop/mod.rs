@@ -442,11 +442,18 @@ impl<H: Handler> EventLoop<H> {
         session.register(self.poll.registry())?;
         session.trace(&self.hub);
         let index = session.place().index;
-        if let Some(deadline) = session.deadline(&self.config) {
+        self.sessions.insert(session);
+        self.arm(index);
+        Ok(())
+    }
+
+    /// Sees to it that a connection's deadline is kept.
+    fn arm(&mut self, index: u32) {
+        if let Some(session) = self.sessions.get(index as usize)
+            && let Some(deadline) = session.deadline(&self.config)
+        {
             self.timers.arm(index, deadline);
         }
-        self.sessions.insert(session);
-        Ok(())
     }
 
     /// Gives a connection its turn, if it is still there.
@@ -459,6 +466,7 @@ impl<H: Handler> EventLoop<H> {
         let Some(session) = self.sessions.get_mut(index as usize) else {
             return;
         };
+        let was_at_rest = session.is_at_rest();
         let mut cx = Context {
             handler: &mut self.handler,
             buffers: &mut self.buffers,
@@ -479,8 +487,9 @@ impl<H: Handler> EventLoop<H> {
                 return self.revive();
             }
         }
-        if let Some(deadline) = session.deadline(&self.config) {
-            self.timers.arm(index, deadline);
+        // From rest to rest a deadline has only moved back: what is armed comes due before it.
+        if !(was_at_rest && session.is_at_rest()) {
+            self.arm(index);
         }
         if !self.revivals.is_empty() {
             self.revive();
@@ -520,6 +529,8 @@ impl<H: Handler> EventLoop<H> {
         }
         while let Some(index) = self.timers.due(self.hub.now) {
             self.visit(index, Session::handle_timeout);
+            // What was due is no longer armed.
+            self.arm(index);
         }
         self.drain();
     }

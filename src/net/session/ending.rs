@@ -156,7 +156,7 @@ impl<H: Handler> Session<H> {
 
     /// After the end: takes the transport down as far as it is time to. Answers whether the
     /// socket can be closed.
-    #[inline]
+    #[inline(never)]
     pub(super) fn is_over(&mut self, cx: &Context<'_, H>) -> io::Result<bool> {
         let State::Lingering(linger) = &mut self.state else {
             return Ok(false);

@@ -16,27 +16,23 @@ mod closing;
 mod delivering;
 mod ending;
 mod opening;
+mod passing;
 
 use std::io;
-use std::mem;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
 use mio::{Registry, Token};
-use tracing::{debug, error};
 
-use crate::net::buffers::{Buffers, Held, READ_SIZE, READ_SIZE_MAX};
-use crate::net::config::{LoopConfig, SlowReader};
+use crate::net::buffers::{Buffers, Held};
+use crate::net::config::LoopConfig;
 use crate::net::connect::{Connecting, Plan};
-use crate::net::end::EndWhy;
-use crate::net::handler::{Handler, Message};
+use crate::net::handler::Handler;
 use crate::net::hub::{Hub, Place};
-use crate::net::peer::{ConnectionId, Link, Peer};
+use crate::net::peer::{ConnectionId, Link};
 use crate::net::topics::Subscriptions;
-use crate::net::transport::{Received, Transport};
-use crate::proto::{
-    CloseCode, Connection, Event, HandshakeError, Kind, Role, SendError, ServerHandshake,
-};
+use crate::net::transport::Transport;
+use crate::proto::{Connection, HandshakeError, Role, ServerHandshake};
 
 use ending::Linger;
 use opening::{Deciding, Requested};
@@ -215,8 +211,18 @@ impl<H: Handler> Session<H> {
     }
 
     /// Whether messages pass.
+    #[inline]
     pub(super) fn is_open(&self) -> bool {
         matches!(self.state, State::Open(..))
+    }
+
+    /// Whether messages pass and [`deadline`](Self::deadline) only moves back as long as they do.
+    #[inline]
+    pub(super) fn is_at_rest(&self) -> bool {
+        match &self.state {
+            State::Open(connection, _) => connection.is_at_rest(),
+            _ => false,
+        }
     }
 
     /// Its place in the loop.
@@ -297,11 +303,34 @@ impl<H: Handler> Session<H> {
         cx: &mut Context<'_, H>,
         first: impl FnOnce(&mut Self, &mut Context<'_, H>) -> bool,
     ) -> Flow {
+        // Who is not listened to has no extras, and pays for no more than that look.
+        match self.link.extras.is_some() {
+            true => self.work_seen(cx, first),
+            false => self.work_unseen(cx, first),
+        }
+    }
+
+    /// As [`work`](Self::work), for who is or may be listened to.
+    #[inline(never)]
+    fn work_seen(
+        &mut self,
+        cx: &mut Context<'_, H>,
+        first: impl FnOnce(&mut Self, &mut Context<'_, H>) -> bool,
+    ) -> Flow {
+        cx.hub.mark = cx.hub.counters.mark();
+        let extras = self.link.extras.as_ref();
+        let _entered = extras.and_then(|extras| extras.trace.enter());
+        self.work_unseen(cx, first)
+    }
+
+    /// As [`work`](Self::work), within whatever span was entered.
+    #[inline(always)]
+    fn work_unseen(
+        &mut self,
+        cx: &mut Context<'_, H>,
+        first: impl FnOnce(&mut Self, &mut Context<'_, H>) -> bool,
+    ) -> Flow {
         let queued = self.queued();
-        let _entered = self.link.extras.as_ref().and_then(|extras| {
-            cx.hub.mark = cx.hub.counters.mark();
-            extras.trace.enter()
-        });
         cx.buffers.lend(&mut self.held);
         let changed = first(self, cx);
         let flow = self
@@ -327,14 +356,8 @@ impl<H: Handler> Session<H> {
     /// Reads, has the protocol work, and writes, until the socket has nothing more to give or to
     /// take, or others are to have their turn.
     fn exchange(&mut self, mut changed: bool, cx: &mut Context<'_, H>) -> io::Result<Flow> {
-        if matches!(self.state, State::Connecting(_)) && !self.connect(cx) {
+        if !self.is_open() && !self.has_stream(cx)? {
             return Ok(Flow::Keep);
-        }
-        if self.transport.is_opening() && !matches!(self.state, State::Lingering(_)) {
-            if !self.transport.open(&mut cx.buffers.scratch)? {
-                return Ok(Flow::Keep);
-            }
-            (self.readable, self.writable) = (true, true);
         }
         // What waits goes first: it may be what keeps us from reading.
         if !cx.buffers.send.is_empty() {
@@ -368,11 +391,13 @@ impl<H: Handler> Session<H> {
             }
             self.flush(cx)?;
         }
-        if self.is_over(cx)? {
-            return Ok(Flow::Drop);
-        }
-        if matches!(self.state, State::Connecting(_)) {
-            return Ok(Flow::Again);
+        if !self.is_open() {
+            if self.is_over(cx)? {
+                return Ok(Flow::Drop);
+            }
+            if matches!(self.state, State::Connecting(_)) {
+                return Ok(Flow::Again);
+            }
         }
         let sendable = self.writable && !cx.buffers.send.is_empty();
         match sendable || reads == READS_MAX && self.readable {
@@ -381,105 +406,28 @@ impl<H: Handler> Session<H> {
         }
     }
 
-    /// Reads once.
-    #[inline]
-    fn receive(&mut self, cx: &mut Context<'_, H>) -> io::Result<()> {
-        let recv = &mut cx.buffers.recv;
-        // More than is lacking, so that a read that completes a message is a short one.
-        let lacking = usize::try_from(recv.lacking()).unwrap_or(usize::MAX);
-        let size = lacking.saturating_add(READ_SIZE).min(READ_SIZE_MAX);
-        let received = self
-            .transport
-            .recv(recv.spare_mut(size), &mut cx.buffers.scratch)?;
-        match received {
-            None => self.readable = false,
-            Some(Received::End) => {
-                self.readable = false;
-                self.eof = true;
-                if let State::Open(connection, _) = &mut self.state {
-                    connection.handle_eof();
-                }
+    /// Whether there is a stream by now that bytes can pass over.
+    #[inline(never)]
+    fn has_stream(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
+        if matches!(self.state, State::Connecting(_)) && !self.connect(cx) {
+            return Ok(false);
+        }
+        if self.transport.is_opening() && !matches!(self.state, State::Lingering(_)) {
+            if !self.transport.open(&mut cx.buffers.scratch)? {
+                return Ok(false);
             }
-            Some(Received::Bytes { n, drained }) => {
-                recv.commit(n);
-                cx.hub.counters.read(n);
-                if n > 0 {
-                    let id = cx.hub.name(self.link.place);
-                    let read = &recv.unparsed()[recv.unparsed_len() - n..];
-                    cx.handler.wire(id, self.role.peer(), read);
-                }
-                if let (Some(rate), State::Open(..)) = (cx.config.byte_rate, &self.state) {
-                    let meter = &mut self.link.extras().meter;
-                    if let Err(quota) = meter.bytes(n, rate, cx.hub.now) {
-                        self.close_exceeding(quota, cx);
-                    }
-                }
-                self.readable = !drained || self.hung_up;
-            }
+            (self.readable, self.writable) = (true, true);
         }
-        Ok(())
-    }
-
-    /// Writes once; answers whether nothing is left to write.
-    #[inline]
-    fn flush(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
-        let Buffers { send, scratch, .. } = &mut *cx.buffers;
-        let pending = send.pending();
-        if pending.is_empty() || !self.writable {
-            return Ok(pending.is_empty());
-        }
-        let size = pending.len();
-        let sent = self.transport.send(pending, scratch)?.unwrap_or(0);
-        cx.hub.counters.wrote(sent);
-        if sent > 0 {
-            let id = cx.hub.name(self.link.place);
-            cx.handler.wire(id, self.role, &pending[..sent]);
-        }
-        send.advance(sent);
-        // The kernel took less than it was given, so it is full, and will say when it is not.
-        self.writable = sent == size;
-        // Room where there was none: the peer has read.
-        let has_progress = mem::replace(&mut self.is_blocked, sent < size) && sent > 0;
-        if let State::Open(connection, _) = &mut self.state
-            && has_progress
-        {
-            connection.handle_progress(cx.hub.now);
-        }
-        match &mut self.state {
-            State::Open(connection, data) if sent == size => {
-                let mut peer = Peer {
-                    link: &mut self.link,
-                    hub: cx.hub,
-                    connection,
-                    send: &mut cx.buffers.send,
-                };
-                cx.handler.flushed(data, &mut peer);
-            }
-            State::Lingering(linger) if sent > 0 => linger.renew(cx.hub.now, cx.config),
-            _ => {}
-        }
-        Ok(cx.buffers.send.is_empty())
+        Ok(true)
     }
 
     /// Has the protocol work on what was received.
     #[inline]
     fn consume(&mut self, cx: &mut Context<'_, H>) -> Step {
         loop {
-            let step = match &mut self.state {
-                State::Open(..) => self.converse(cx),
-                State::Accepted { since } => {
-                    let handshake = ServerHandshake::new(cx.config.protocol.clone(), *since);
-                    self.state = State::Handshaking(Box::new(handshake));
-                    Step::Next
-                }
-                State::Handshaking(_) => self.answer(cx),
-                State::Deciding(_) => self.await_decision(cx),
-                State::Requested(_) => self.hear(cx),
-                State::Connecting(_) => Step::More,
-                State::Lingering(linger) => {
-                    linger.drain(cx.buffers.discard_received());
-                    Step::More
-                }
+            let step = match self.is_open() {
+                true => self.converse(cx),
+                false => self.open_or_end(cx),
             };
             if !matches!(step, Step::Next) {
                 return step;
@@ -487,86 +435,25 @@ impl<H: Handler> Session<H> {
         }
     }
 
-    /// Has the handler told what came over an open connection.
-    fn converse(&mut self, cx: &mut Context<'_, H>) -> Step {
-        let State::Open(connection, data) = &mut self.state else {
-            return Step::Next;
-        };
-        let Buffers { recv, send, .. } = &mut *cx.buffers;
-        let rate = cx.config.message_rate;
-        let why = loop {
-            let event = match connection.poll(cx.hub.now, recv, send) {
-                Ok(Some(event)) => event,
-                Ok(None) if send.len() >= connection.config().send_queue_max => return Step::Full,
-                Ok(None) => return Step::More,
-                Err(error) => break EndWhy::Protocol(error),
-            };
-            if let Some(rate) = rate {
-                let meter = &mut self.link.extras().meter;
-                if let Err(quota) = meter.message(rate, cx.hub.now) {
-                    self.close_exceeding(quota, cx);
-                    return Step::Next;
-                }
+    /// What is received before messages pass, and after: apart from them, so that little of the
+    /// program is passed through on their way.
+    #[inline(never)]
+    fn open_or_end(&mut self, cx: &mut Context<'_, H>) -> Step {
+        match &mut self.state {
+            State::Open(..) => Step::Next,
+            State::Accepted { since } => {
+                let handshake = ServerHandshake::new(cx.config.protocol.clone(), *since);
+                self.state = State::Handshaking(Box::new(handshake));
+                Step::Next
             }
-            let mut peer = Peer {
-                link: &mut self.link,
-                hub: cx.hub,
-                connection,
-                send,
-            };
-            let message = match event {
-                Event::Text(text) => {
-                    peer.hub.counters.received(Kind::Text);
-                    Message::Text(text)
-                }
-                Event::Binary(bytes) => {
-                    peer.hub.counters.received(Kind::Binary);
-                    Message::Binary(bytes)
-                }
-                Event::Chunk(chunk) => {
-                    if chunk.last {
-                        peer.hub.counters.received(chunk.kind);
-                    }
-                    Message::Chunk(chunk)
-                }
-                Event::Ping(payload) => {
-                    cx.handler.ping(data, &mut peer, payload);
-                    continue;
-                }
-                Event::Pong(payload) => {
-                    // Only those of the timer have no payload.
-                    if payload.is_empty()
-                        && let Some(pinged) = peer.connection.take_answered_ping()
-                    {
-                        let took = peer.hub.now.saturating_duration_since(pinged);
-                        peer.hub.counters.answered(took);
-                    }
-                    cx.handler.pong(data, &mut peer, payload);
-                    continue;
-                }
-                Event::Close(close) => {
-                    debug!(target: "openline", connection = %peer.id(), ?close, "close received");
-                    cx.handler.closing(data, &mut peer, close);
-                    continue;
-                }
-                Event::Closed(closed) => break EndWhy::Closed(closed),
-            };
-            match cx.handler.message(data, &mut peer, message) {
-                Ok(()) | Err(SendError::Closed) => {}
-                Err(SendError::QueueFull { queued })
-                    if matches!(cx.config.slow_reader, SlowReader::Close(..)) =>
-                {
-                    self.close_slow_reader(queued, cx);
-                    return Step::Next;
-                }
-                Err(error) => {
-                    error!(target: "openline", connection = %peer.id(), %error, "a reply was refused");
-                    // If it is closing already, that is as good.
-                    let _ = peer.close(CloseCode::INTERNAL_ERROR, "");
-                }
+            State::Handshaking(_) => self.answer(cx),
+            State::Deciding(_) => self.await_decision(cx),
+            State::Requested(_) => self.hear(cx),
+            State::Connecting(_) => Step::More,
+            State::Lingering(linger) => {
+                linger.drain(cx.buffers.discard_received());
+                Step::More
             }
-        };
-        self.finish(why, cx);
-        Step::Next
+        }
     }
 }

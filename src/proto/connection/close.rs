@@ -82,6 +82,17 @@ impl Connection {
         }
     }
 
+    /// Whether nothing waits for the peer but its next message: no part of one has come, no Ping
+    /// is on its way, and nobody closes.
+    ///
+    /// As long as that is so, [`poll_timeout`](Self::poll_timeout) only moves back: who keeps
+    /// deadlines need not ask for it after a turn before and after which it is.
+    #[inline]
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.is_open() && !self.reader.is_mid_message() && !self.timers.is_pinging()
+    }
+
     /// Does what is due at `now`: a Ping, or the end. [`poll`](Self::poll) tells the end.
     pub fn handle_timeout(&mut self, now: Instant, send: &mut SendBuffer) {
         match self.state {

@@ -203,6 +203,7 @@ impl Reader {
     }
 
     /// Whether a message has begun and not ended.
+    #[inline]
     pub(super) fn is_mid_message(&self) -> bool {
         self.message.is_some()
     }

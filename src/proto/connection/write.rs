@@ -32,6 +32,18 @@ impl MaskingKeys {
     fn draw(&mut self) -> MaskingKey {
         MaskingKey::new(self.0.next_u32().to_ne_bytes())
     }
+
+    /// Appends one frame, masked. By itself, so that a server's frames pass none of it.
+    #[inline(never)]
+    fn queue(&mut self, header: FrameHeader, payload: &[u8], send: &mut SendBuffer) {
+        let key = self.draw();
+        let header = FrameHeader {
+            mask: Some(key),
+            ..header
+        };
+        let body = send.append_frame(&header.encode(), payload.len());
+        key.copy(payload, body);
+    }
 }
 
 /// Its state would tell the keys to come.
@@ -373,18 +385,16 @@ impl Connection {
         payload: &[u8],
         send: &mut SendBuffer,
     ) {
-        let mask = self.masking.as_mut().map(|keys| keys.draw());
         let header = FrameHeader {
             fin,
             rsv1,
             opcode,
-            mask,
+            mask: None,
             payload_len: payload.len() as u64,
         };
-        let body = send.append_frame(&header.encode(), payload.len());
-        match mask {
-            Some(key) => key.copy(payload, body),
-            None => copy(payload, body),
+        match &mut self.masking {
+            Some(keys) => keys.queue(header, payload, send),
+            None => copy(payload, send.append_frame(&header.encode(), payload.len())),
         }
     }
 }
