@@ -15,6 +15,7 @@ pub(crate) mod inspect;
 mod log;
 pub(crate) mod manual;
 mod metrics;
+mod proxy;
 mod quotas;
 mod recording;
 pub(crate) mod replay;

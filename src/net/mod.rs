@@ -109,7 +109,9 @@ pub use event_loop::{EventLoop, serve};
 pub use handle::Handle;
 pub use handler::{Handler, Message};
 pub use peer::{ConnectionId, Peer};
-pub use proxy::{Proxy, ProxyError, ProxyUrlError, SocksReply};
+pub use proxy::{
+    Proxy, ProxyChoice, ProxyError, ProxyUrlError, ProxyVariableError, SocksReply, Tunnel,
+};
 pub use quota::{Quota, Rate};
 pub use remote::{OwnedMessage, Remote, RemoteError, Undelivered};
 pub use threads::Threads;

@@ -1,7 +1,7 @@
 //! Proxies: which is in force, and what it says.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 
 use crate::support::{
@@ -107,10 +107,66 @@ fn a_proxy_that_works_is_gone_through() {
     );
 }
 
+/// A SOCKS5 proxy that gives these answers, one for each thing that it is told; it connects
+/// if the last says so.
+fn socks(answers: &'static [&'static [u8]]) -> String {
+    let port = listen(move |mut stream| {
+        let mut target = None;
+        for answer in answers {
+            let mut told = [0; 300];
+            let n = stream.read(&mut told).unwrap_or_default();
+            if let [5, 1, 0, 1, address @ .., high, low] = &told[..n] {
+                let address: [u8; 4] = address.try_into().unwrap();
+                target = Some((Ipv4Addr::from(address), u16::from_be_bytes([*high, *low])));
+            }
+            if stream.write_all(answer).is_err() {
+                return;
+            }
+        }
+        let Some(target) = target else { return };
+        let mut server = TcpStream::connect(target).unwrap();
+        let (mut from, mut to) = (stream.try_clone().unwrap(), server.try_clone().unwrap());
+        thread::spawn(move || copy(&mut from, &mut to));
+        copy(&mut server, &mut stream);
+    });
+    format!("127.0.0.1:{port}")
+}
+
+#[test]
+fn socks5() {
+    const CONNECTED: &[u8] = &[5, 0, 0, 1, 127, 0, 0, 1, 0, 80];
+    let url = websocket(|stream| while behave(stream) {});
+    let working = format!(
+        "socks5h://user:pass@{}",
+        socks(&[&[5, 2], &[1, 0], CONNECTED])
+    );
+    let words = ["ws_proxy names one", "connects us to 127.0.0.1"];
+    with("ws_proxy", &working, &url, &[]).works().says(&words);
+    const WANTED: &[&[u8]] = &[&[5, 0xff]];
+    const FORBIDDEN: &[&[u8]] = &[&[5, 0], &[5, 2, 0, 1]];
+    const UNREACHABLE: &[&[u8]] = &[&[5, 0], &[5, 4, 0, 1]];
+    const HTTP: &[&[u8]] = &[b"HTTP/1.1 400 Bad Request\r\n\r\n"];
+    for (answers, cause, culprit, words) in [
+        (
+            WANTED,
+            "proxy-authentication",
+            "authentication",
+            "wants credentials",
+        ),
+        (FORBIDDEN, "proxy-forbids", "proxy", "does not allow"),
+        (UNREACHABLE, "proxy-gateway", "proxy", "reply 4"),
+        (HTTP, "proxy-not-socks", "proxy", "HTTP proxy (http://"),
+        (&[], "proxy-not-socks", "proxy", "closed the connection"),
+    ] {
+        let proxy = format!("socks5://{}", socks(answers));
+        with("all_proxy", &proxy, URL, &[]).fails(13, cause, culprit, &[words]);
+    }
+}
+
 #[test]
 fn a_setting_that_cannot_be_obeyed() {
     for (setting, words) in [
-        ("socks5://127.0.0.1:1080", "SOCKS"),
+        ("socks4://127.0.0.1:1080", "SOCKS4"),
         ("https://127.0.0.1:3128", "TLS"),
         ("http://", "HOST"),
     ] {

@@ -17,6 +17,10 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) fn openline(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_openline"));
     command.args(arguments).env_remove("OPENLINE_BEARER");
+    for name in ["ws", "wss", "http", "https", "all", "no"] {
+        command.env_remove(format!("{name}_proxy"));
+        command.env_remove(format!("{name}_proxy").to_ascii_uppercase());
+    }
     command
 }
 

@@ -58,10 +58,7 @@ fn proxies_of_arguments_and_of_the_environment() {
 
     let (address, asked) = proxy(server.address);
     let mut command = openline(&["connect", url]);
-    command
-        .env("http_proxy", &address)
-        .env_remove("no_proxy")
-        .env_remove("NO_PROXY");
+    command.env("http_proxy", &address);
     let output = finish(command, b"a\n");
     assert_eq!(
         (text(&output.stdout).as_str(), text(&output.stderr).as_str()),
@@ -69,12 +66,36 @@ fn proxies_of_arguments_and_of_the_environment() {
     );
     asked.join().unwrap();
 
-    // This machine is never reached through it, and nothing is with `none`.
-    let mut command = openline(&["connect", &server.url]);
-    command.env("http_proxy", "http://127.0.0.1:1");
-    assert_eq!(finish(command, b"").status.code(), Some(0));
-    let output = run(&["connect", url, "--proxy", "none"], b"");
-    assert_eq!(output.status.code(), Some(3));
+    // Exceptions, and the refusal of any.
+    for (arguments, no_proxy, exit) in [
+        (&[][..], "10.0.0.0/8", 3),
+        (&[], "127.0.0.0/8", 0),
+        (&["--proxy", "none"], "", 0),
+        (&["--no-proxy"], "", 0),
+    ] {
+        let mut command = openline(&[&["connect", &server.url], arguments].concat());
+        command.env("http_proxy", "http://127.0.0.1:1");
+        command.env("no_proxy", no_proxy);
+        let output = finish(command, b"");
+        assert_eq!(output.status.code(), Some(exit), "{arguments:?} {no_proxy}");
+        if exit == 3 {
+            let said = text(&output.stderr);
+            let words = "through the proxy http://127.0.0.1:1 (http_proxy): ";
+            assert!(
+                said.contains(words) && said.contains("--no-proxy"),
+                "{said}"
+            );
+        }
+    }
+    let mut command = openline(&["connect", url]);
+    command.env("ALL_PROXY", "socks4://secret:1");
+    let output = finish(command, b"");
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("ALL_PROXY: ") && !said.contains("secret"),
+        "{said}"
+    );
     let output = run(&["connect", url, "--proxy", "https://proxy"], b"");
     assert_eq!(output.status.code(), Some(2));
 }

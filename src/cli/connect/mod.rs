@@ -44,8 +44,11 @@ feed, and each message that arrives is written to standard output as it is, text
 a line feed behind it. After the end of the input it asks by a ping whether all has been read, \
 waits until nothing has come for --wait, and closes.
 
-The proxy is that of --proxy, or of the environment: HTTPS_PROXY for wss, http_proxy for ws, \
-ALL_PROXY for both, NO_PROXY for exceptions; never for this machine.
+Without --proxy and --no-proxy it is the environment that names one, as for curl: for wss:// by \
+wss_proxy, https_proxy or all_proxy, for ws:// by ws_proxy, http_proxy or all_proxy, or the same in \
+capitals, but for HTTP_PROXY. no_proxy lists exceptions, with commas between: names and all below \
+them, HOST:PORT, addresses, networks such as 10.0.0.0/8, or *; this machine is one only if listed. \
+The proxy looks the server's name up, and TLS goes from end to end.
 
 Exit codes:
   0  closed cleanly: by us, or by the server with 1000, 1001 or no code
@@ -223,6 +226,12 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
     let outbox = Arc::new(Outbox::default());
     let mut session = Session::new(args.url.to_string(), display, Arc::clone(&outbox));
     session.reconnects = args.way.reconnects();
+    let way = args.way.options(&args.url);
+    let (way, proxy) = way.map_err(|error| Stop(Exit::Usage, error))?;
+    if is_verbose && let Some(proxy) = &proxy {
+        session.display.note(&format!("through {proxy}"));
+    }
+    session.proxy = proxy;
     let mut event_loop = EventLoop::new(session, config).map_err(failed("no event loop"))?;
     let remote = event_loop.remote();
     let failure = Failure::default();
@@ -243,10 +252,9 @@ fn connect(args: &Args, request: ClientRequest, plan: Plan) -> Result<Exit, Stop
         }
     };
     let tls = args.tls.client().map_err(io::Error::from);
-    let way = args.way.options(&args.url);
     let options = ConnectOptions {
         tls: tls.map_err(failed("TLS"))?,
-        ..way.map_err(|error| Stop(Exit::Usage, error))?
+        ..way
     };
     event_loop
         .connect_with(request, &options, Some(Box::new(input)))

@@ -24,7 +24,9 @@ pub(super) type Start = Option<Box<dyn FnOnce(Line) -> io::Result<()>>>;
 /// The one connection of the program.
 pub(super) struct Session {
     url: String,
-    display: Display,
+    pub(super) display: Display,
+    /// The proxy before the server, as a sentence names it.
+    pub(super) proxy: Option<String>,
     outbox: Arc<Outbox>,
     /// How it ended.
     exit: Exit,
@@ -51,6 +53,7 @@ impl Session {
         Self {
             url,
             display,
+            proxy: None,
             outbox,
             exit: Exit::Failure,
             is_open: false,
@@ -245,7 +248,13 @@ impl Session {
     /// Says to people how it ended, if they asked for it or have to know.
     fn tell(&mut self, end: &End, exit: Exit) {
         let mut text = match &end.why {
-            EndWhy::Connect(error) => format!("could not connect to {}: {error}", self.url),
+            EndWhy::Connect(error) => {
+                let url = &self.url;
+                match &self.proxy {
+                    Some(proxy) => format!("could not connect to {url} through {proxy}: {error}"),
+                    None => format!("could not connect to {url}: {error}"),
+                }
+            }
             why => why.to_string(),
         };
         if !self.reason.is_empty() {
@@ -257,7 +266,7 @@ impl Session {
             }
             return;
         }
-        self.display.error(&text, hint(end));
+        self.display.error(&text, hint(end, self.proxy.is_some()));
         self.display.body(&std::mem::take(&mut self.body));
     }
 }

@@ -1,8 +1,9 @@
 //! How it ended, for people and for scripts.
 
+use std::io;
 use std::process::ExitCode;
 
-use openline::net::{End, EndWhy, TlsError};
+use openline::net::{End, EndWhy, ProxyError, TlsError};
 use openline::proto::{CloseCode, ClosedWhy, HandshakeError, Party};
 use rustls::CertificateError;
 
@@ -82,8 +83,9 @@ pub(super) fn code_and_party(end: &End) -> (Option<u16>, Option<&'static str>) {
 }
 
 /// What may help, where there is something to do.
-pub(super) fn hint(end: &End) -> Option<&'static str> {
+pub(super) fn hint(end: &End, is_proxied: bool) -> Option<&'static str> {
     match &end.why {
+        EndWhy::Connect(error) if is_proxied => Some(proxy_hint(error)),
         EndWhy::Connect(_) => Some("is the server running, and are host and port right?"),
         EndWhy::Tls(error) => tls_hint(error),
         EndWhy::Refused { status: 301..=308 } => {
@@ -100,6 +102,24 @@ pub(super) fn hint(end: &End) -> Option<&'static str> {
             Some("is it a WebSocket server, and does it speak TLS (wss://) perhaps?")
         }
         _ => None,
+    }
+}
+
+fn proxy_hint(error: &io::Error) -> &'static str {
+    let said = error.get_ref().and_then(|error| error.downcast_ref());
+    match said {
+        Some(
+            ProxyError::Refused { status: 407 }
+            | ProxyError::CredentialsWanted
+            | ProxyError::CredentialsRefused,
+        ) => "credentials for the proxy go into its URL: http://USER:PASSWORD@HOST:PORT",
+        Some(ProxyError::NotAProxy) => {
+            "is it an HTTP proxy (http://) or one of SOCKS5 (socks5://)? --no-proxy goes without"
+        }
+        _ => {
+            "--no-proxy goes without it, and so does a host in the environment's no_proxy; \
+             openline diagnose asks the proxy step by step"
+        }
     }
 }
 

@@ -3,9 +3,10 @@
 #[cfg(unix)]
 use std::path::PathBuf;
 
-use openline::net::{Backoff, ConnectOptions, Proxy};
+use openline::net::{Backoff, ConnectOptions};
 use openline::proto::Url;
 
+use crate::cli::proxy::{Named, ProxyArgs};
 use crate::cli::values::Time;
 
 /// The options of `openline connect` about it.
@@ -15,11 +16,6 @@ pub(super) struct WayArgs {
     /// How long it may take to have a stream: the name, the address, the proxy
     #[arg(long, value_name = "TIME", default_value = "10s")]
     connect_timeout: Time,
-
-    /// Connect through this proxy: http://[USER:PASSWORD@]HOST[:PORT], or socks5://…; `none`
-    /// leaves out that of the environment as well
-    #[arg(long, value_name = "URL")]
-    proxy: Option<String>,
 
     /// Follow up to this many redirects; never from wss to ws, and without credentials to another
     /// origin
@@ -33,8 +29,11 @@ pub(super) struct WayArgs {
 
     /// Connect to this Unix socket, whatever host the URL names
     #[cfg(unix)]
-    #[arg(long, value_name = "PATH", conflicts_with = "proxy")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["proxy", "no_proxy"])]
     unix: Option<PathBuf>,
+
+    #[command(flatten)]
+    proxy: ProxyArgs,
 }
 
 impl WayArgs {
@@ -43,23 +42,27 @@ impl WayArgs {
         self.reconnect
     }
 
-    /// As the library takes them.
-    pub(super) fn options(&self, url: &Url) -> Result<ConnectOptions, String> {
-        let proxy = match self.proxy.as_deref() {
-            Some("none") => None,
-            Some(proxy) => Some(proxy.parse().map_err(|error| format!("--proxy: {error}"))?),
-            None => {
-                Proxy::from_env(url).map_err(|error| format!("the environment's proxy: {error}"))?
-            }
+    /// As the library takes them; and the proxy, as a sentence names it.
+    pub(super) fn options(&self, url: &Url) -> Result<(ConnectOptions, Option<String>), String> {
+        #[cfg(unix)]
+        let is_near = self.unix.is_some();
+        #[cfg(not(unix))]
+        let is_near = false;
+        let named = match is_near {
+            true => None,
+            false => self.proxy.choose(url).map_err(|bad| bad.to_string())?.proxy,
         };
-        Ok(ConnectOptions {
+        let name = |Named { proxy, setting }: &Named| format!("the proxy {proxy} ({setting})");
+        let name = named.as_ref().map(name);
+        let options = ConnectOptions {
             timeout: self.connect_timeout.timer().unwrap_or(Time::MAX),
-            proxy,
+            proxy: named.map(|named| named.proxy),
             #[cfg(unix)]
             unix: self.unix.clone(),
             redirects_max: self.follow,
             reconnect: self.reconnect.then(Backoff::default),
             ..ConnectOptions::default()
-        })
+        };
+        Ok((options, name))
     }
 }

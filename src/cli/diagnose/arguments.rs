@@ -5,6 +5,7 @@ use std::time::Duration;
 use openline::proto::{ClientRequest, Url};
 
 use crate::cli::diagnose::http::Questions;
+use crate::cli::proxy::ProxyArgs;
 use crate::cli::request::{RequestArgs, explain};
 use crate::cli::terminal::Colour;
 use crate::cli::tls::ClientFiles;
@@ -18,7 +19,7 @@ the exit code says which it is:
   10  url        what was asked for
   11  names      from the name to addresses
   12  reach      from an address to a TCP connection: refused, filtered, unreachable
-  13  proxy      through the HTTP proxy in force, if one is
+  13  proxy      through the proxy in force, if one is
   14  tls        TLS, and the certificate
   15  http       the answer to the request, with the credentials and without them
   16  handshake  accept key, subprotocol, extensions
@@ -32,9 +33,11 @@ without the credentials (--bearer, --cookie, every --header and the user informa
 without the Upgrade, or with an Origin. Over wss:// nothing is sent, and \
 so no credentials, before the certificate was found good, unless --insecure is given.
 
-A proxy is taken from --proxy, else from wss_proxy, https_proxy and all_proxy (for ws:// from \
-ws_proxy, http_proxy and all_proxy), also in upper case but for HTTP_PROXY; no_proxy makes \
-exceptions.
+Without --proxy and --no-proxy it is the environment that names one, as for curl: for wss:// by \
+wss_proxy, https_proxy or all_proxy, for ws:// by ws_proxy, http_proxy or all_proxy, or the same in \
+capitals, but for HTTP_PROXY. no_proxy lists exceptions, with commas between: names and all below \
+them, HOST:PORT, addresses, networks such as 10.0.0.0/8, or *; this machine is one only if listed. \
+The proxy looks the server's name up, and TLS goes from end to end.
 
 --json writes one object: url, exit, verdict (null, or step, cause, culprit, summary, means, do) \
 and steps, a list of objects with step, outcome (ok, warning, failed, skipped), cause, culprit, \
@@ -79,14 +82,8 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "TLS")]
     pub(super) insecure: bool,
 
-    /// Connect through this proxy: http://[USER:PASSWORD@]HOST[:PORT]; `none` leaves out that of
-    /// the environment as well
-    #[arg(long, value_name = "URL", help_heading = "Proxy")]
-    pub(super) proxy: Option<String>,
-
-    /// The same as --proxy none
-    #[arg(long, conflicts_with = "proxy", help_heading = "Proxy")]
-    pub(super) no_proxy: bool,
+    #[command(flatten)]
+    pub(super) proxy: ProxyArgs,
 
     /// How long to wait for each answer
     #[arg(

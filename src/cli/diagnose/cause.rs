@@ -12,7 +12,7 @@ pub(super) enum Step {
     Names,
     /// From an address to a TCP connection.
     Reach,
-    /// Through an HTTP proxy.
+    /// Through a proxy.
     Proxy,
     /// TLS, and the certificate.
     Tls,
@@ -192,6 +192,7 @@ causes! {
         ProxyGateway "proxy-gateway" Proxy,
         ProxySilent "proxy-silent" Proxy,
         ProxyNotHttp "proxy-not-http" Proxy,
+        ProxyNotSocks "proxy-not-socks" Proxy,
     }
     Tls {
         TlsNotSpoken "tls-not-spoken" Arguments,

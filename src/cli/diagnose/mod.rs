@@ -9,7 +9,6 @@ mod cause;
 mod certificate;
 mod close;
 mod display;
-mod environment;
 mod finding;
 mod handshake;
 mod http;
@@ -28,7 +27,6 @@ mod tunnel;
 mod url;
 mod wire;
 
-use std::env;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +37,6 @@ use rustls::pki_types::ServerName;
 pub(crate) use crate::cli::diagnose::arguments::Args;
 use crate::cli::diagnose::cause::{Cause, Step};
 use crate::cli::diagnose::display::Display;
-use crate::cli::diagnose::environment::BadSetting;
 use crate::cli::diagnose::finding::{Finding, time};
 use crate::cli::diagnose::http::{Asker, Questions};
 use crate::cli::diagnose::open::Open;
@@ -47,6 +44,7 @@ use crate::cli::diagnose::route::{Hop, Route};
 use crate::cli::diagnose::tls::Tls;
 use crate::cli::diagnose::wire::Wire;
 use crate::cli::failure::refuse;
+use crate::cli::proxy::BadSetting;
 
 /// Looks at every step until one fails; its exit code.
 pub(crate) fn run(args: &Args) -> ExitCode {
@@ -145,15 +143,13 @@ impl<'a> Plan<'a> {
 
     fn examine(&self, report: &mut Report) -> Result<(), Stop> {
         let (args, timeout) = (self.args, self.args.timeout);
-        let variable = |name: &str| env::var(name).ok();
-        let choice =
-            match environment::choose(self.url, args.proxy.as_deref(), args.no_proxy, variable) {
-                Ok(choice) => choice,
-                Err(bad) => {
-                    report.add(bad_setting(&bad));
-                    return Err(Stop);
-                }
-            };
+        let choice = match args.proxy.choose(self.url) {
+            Ok(choice) => choice,
+            Err(bad) => {
+                report.add(bad_setting(&bad));
+                return Err(Stop);
+            }
+        };
         let hop = Hop::new(self.url, choice.proxy.clone());
         let display = &mut report.display;
         display.working(Step::Names, &format!("looking {} up", hop.host));
@@ -167,7 +163,7 @@ impl<'a> Plan<'a> {
         let route = Route {
             address: reached.address,
             proxy: choice.proxy.clone(),
-            target: self.target(),
+            url: self.url.clone(),
             tls: self.tls.clone(),
             timeout,
         };
@@ -176,11 +172,11 @@ impl<'a> Plan<'a> {
                 report.add(tunnel::none(&choice));
                 reached.stream
             }
-            Some(proxy) => {
-                let what = format!("asking {} for a way to {}", proxy.host, route.target);
+            Some(named) => {
+                let (host, target) = (named.proxy.host(), route.target());
+                let what = format!("asking {host} for a way to {target}");
                 report.display.working(Step::Proxy, &what);
-                let step = tunnel::check(reached.stream, proxy, &choice, &route.target, timeout);
-                report.step(step)?
+                report.step(tunnel::check(reached.stream, named, &choice, &route))?
             }
         };
         let wire = match &self.tls {
@@ -245,25 +241,20 @@ impl<'a> Plan<'a> {
         report.add(close::check(open, timeout));
         Ok(())
     }
-
-    /// The server as CONNECT names it, with its port in any case.
-    fn target(&self) -> String {
-        match self.url.host().contains(':') {
-            true => format!("[{}]:{}", self.url.host(), self.url.port()),
-            false => format!("{}:{}", self.url.host(), self.url.port()),
-        }
-    }
 }
 
 fn bad_setting(bad: &BadSetting) -> Finding {
     Finding::failed(
         Cause::ProxySetting,
-        format!("{} names {}", bad.setting, bad.fault),
+        format!(
+            "{} names no proxy that can be used: {}",
+            bad.setting, bad.fault
+        ),
     )
     .means(
         "A proxy is in force that cannot be used, so nothing was tried. Other programs here may \
          fail of it too.",
     )
-    .todo("Correct it: http://[USER:PASSWORD@]HOST[:PORT]")
+    .todo("Correct it: http://[USER:PASSWORD@]HOST[:PORT], or socks5://…")
     .todo("Or go without: --no-proxy")
 }

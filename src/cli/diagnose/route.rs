@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use openline::proto::Url;
 
-use crate::cli::diagnose::environment::Proxy;
 use crate::cli::diagnose::tls::Tls;
 use crate::cli::diagnose::wire::Wire;
 use crate::cli::diagnose::{tls, tunnel};
+use crate::cli::proxy::Named;
 
 /// What TCP connects to: the server, or the proxy before it.
 #[derive(Clone, Debug)]
 pub(super) struct Hop {
     pub(super) host: String,
     pub(super) port: u16,
-    pub(super) proxy: Option<Proxy>,
+    pub(super) proxy: Option<Named>,
 }
 
 impl Hop {
-    pub(super) fn new(url: &Url, proxy: Option<Proxy>) -> Self {
+    pub(super) fn new(url: &Url, proxy: Option<Named>) -> Self {
         let (host, port) = match &proxy {
-            Some(proxy) => (proxy.host.as_str(), proxy.port),
+            Some(Named { proxy, .. }) => (proxy.host(), proxy.port()),
             None => (url.host(), url.port()),
         };
         Self {
@@ -41,7 +41,7 @@ impl Hop {
 
     /// The option or variable that names the proxy.
     pub(super) fn setting(&self) -> Option<&str> {
-        self.proxy.as_ref().map(|proxy| proxy.setting.as_str())
+        self.proxy.as_ref().map(|named| named.setting)
     }
 }
 
@@ -49,9 +49,9 @@ impl Hop {
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) address: SocketAddr,
-    pub(super) proxy: Option<Proxy>,
-    /// The server's `host:port`, as CONNECT names it.
-    pub(super) target: String,
+    pub(super) proxy: Option<Named>,
+    /// The server's.
+    pub(super) url: Url,
     pub(super) tls: Option<Tls>,
     pub(super) timeout: Duration,
 }
@@ -60,6 +60,14 @@ pub(super) struct Route {
 const GUESS_MAX: Duration = Duration::from_secs(2);
 
 impl Route {
+    /// The server's `host:port`, as CONNECT names it.
+    pub(super) fn target(&self) -> String {
+        match self.url.host().contains(':') {
+            true => format!("[{}]:{}", self.url.host(), self.url.port()),
+            false => format!("{}:{}", self.url.host(), self.url.port()),
+        }
+    }
+
     /// How long to wait for what is only a guess.
     pub(super) fn guess(&self) -> Duration {
         self.timeout.min(GUESS_MAX)
@@ -89,7 +97,7 @@ impl Route {
         // Small frames are to leave at once, or round trips are not what is measured.
         let _ = stream.set_nodelay(true);
         match &self.proxy {
-            Some(proxy) => tunnel::open(stream, proxy, &self.target, self.timeout)
+            Some(named) => tunnel::open(stream, &named.proxy, &self.url, self.timeout)
                 .map(|(stream, _)| stream)
                 .map_err(|fault| fault.to_string()),
             None => Ok(stream),

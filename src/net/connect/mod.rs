@@ -318,7 +318,7 @@ impl<C> Connecting<C> {
         };
         let url = self.plan.request.url();
         let mut out = Vec::new();
-        let tunnel = Tunnel::start(proxy, url.host(), url.port(), &mut out)?;
+        let tunnel = Tunnel::start(proxy, url, &mut out)?;
         Ok(Ok(Stage::Tunnelling(Box::new(Tunnelling {
             socket,
             address,

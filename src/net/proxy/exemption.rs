@@ -1,16 +1,19 @@
-//! Which hosts are reached without the environment's proxy: `NO_PROXY`, and this machine.
+//! Which hosts are reached without the environment's proxy: the list in `NO_PROXY`.
 
 use std::net::IpAddr;
 
-/// Whether `list`, as `NO_PROXY` has it, names the host and port; this machine always is exempt.
-pub(super) fn is_exempt(host: &str, port: u16, list: &str) -> bool {
+/// The entry of `list`, as `NO_PROXY` has it, that the host and port fall under.
+pub(super) fn exempting<'a>(host: &str, port: u16, list: &'a str) -> Option<&'a str> {
+    let host = host.trim_end_matches('.');
     let address = host.parse::<IpAddr>().ok();
-    let is_here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
-    let mut entries = list
-        .split([',', ' '])
-        .map(|entry| entry.trim().to_ascii_lowercase())
+    let entries = list
+        .split([',', ' ', '\t'])
         .filter(|entry| !entry.is_empty());
-    is_here || entries.any(|entry| matches(&entry, host, address, port))
+    let mut matching = entries.filter(|entry| {
+        let entry = entry.trim_end_matches('.').to_ascii_lowercase();
+        matches(&entry, host, address, port)
+    });
+    matching.next()
 }
 
 fn matches(entry: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool {
@@ -62,15 +65,16 @@ fn is_within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_exempt;
+    use super::exempting;
 
     #[test]
     fn entries() {
         for (host, list, exempt) in [
             ("a.example", "", false),
-            ("localhost", "", true),
-            ("127.0.0.2", "", true),
-            ("::1", "", true),
+            ("localhost", "", false),
+            ("localhost", "localhost,127.0.0.0/8,::1", true),
+            ("127.0.0.2", "localhost,127.0.0.0/8,::1", true),
+            ("::1", "localhost,127.0.0.0/8,::1", true),
             ("a.example", "*", true),
             ("a.example", "b.example, A.example", true),
             ("a.b.example", "b.example", true),
@@ -78,6 +82,9 @@ mod tests {
             ("a.b.example", "*.b.example", true),
             ("ab.example", "b.example", false),
             ("b.example.net", "b.example", false),
+            ("b.example", "a.b.example", false),
+            ("b.example.", "b.example", true),
+            ("b.example", "b.example.", true),
             ("a.example", "a.example:443", true),
             ("a.example", "a.example:80", false),
             ("10.1.2.3", "10.0.0.0/8", true),
@@ -88,9 +95,14 @@ mod tests {
             ("10.1.2.3", "10.0.0.0/33", false),
             ("2001:db8::1", "2001:db8::/32", true),
             ("2001:db8::1", "[2001:db8::1]", true),
+            ("2001:db8::1", "[2001:db8::1]:443", true),
             ("2001:db9::1", "2001:db8::/32", false),
+            ("10.1.2.3", "2001:db8::/0", false),
         ] {
-            assert_eq!(is_exempt(host, 443, list), exempt, "{host} in {list:?}");
+            let entry = exempting(host, 443, list);
+            assert_eq!(entry.is_some(), exempt, "{host} in {list:?}");
         }
+        let entry = exempting("a.example", 443, "b.example, *.Example , *");
+        assert_eq!(entry, Some("*.Example"));
     }
 }

@@ -6,23 +6,23 @@
 //! [RFC 9110 §9.3.6]: https://www.rfc-editor.org/rfc/rfc9110#section-9.3.6
 //! [RFC 1928]: https://www.rfc-editor.org/rfc/rfc1928
 
+mod environment;
 mod exemption;
 mod tunnel;
 
-use std::env;
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::proto::{Url, decode_userinfo, parse_authority};
 
-use exemption::is_exempt;
-
-pub use tunnel::{ProxyError, SocksReply};
-
-pub(super) use tunnel::Tunnel;
+pub use environment::{ProxyChoice, ProxyVariableError};
+pub use tunnel::{ProxyError, SocksReply, Tunnel};
 
 /// A proxy, as a URL names it: `http://host:port`, `socks5://user:password@host:port`.
+///
+/// Without a scheme it is `http`. `socks5h` is the same as `socks5`: the proxy looks the server's
+/// name up in any case.
 ///
 /// ```
 /// use openline::net::Proxy;
@@ -63,48 +63,32 @@ pub enum ProxyUrlError {
 }
 
 impl Proxy {
-    /// The proxy that the environment names for `url`, as most programs read it.
-    ///
-    /// `HTTPS_PROXY` for `wss`, `http_proxy` for `ws` (in capitals a web server's CGI scripts
-    /// would take it from a request), and `ALL_PROXY` for both, small letters before capitals.
-    /// None for hosts of `NO_PROXY`: names with all that ends in them, `host:port`, addresses,
-    /// networks such as `10.0.0.0/8`, or `*`. None for this machine either.
+    /// The proxy that the environment names for `url`, if it names one: [`ProxyChoice`] has the
+    /// rules, and says what was found.
     ///
     /// # Errors
     ///
     /// When the variable does not name a proxy.
-    pub fn from_env(url: &Url) -> Result<Option<Self>, ProxyUrlError> {
-        Self::from_variables(url, |name| env::var(name).ok())
-    }
-
-    /// The same, with the variables that `variable` answers.
-    ///
-    /// # Errors
-    ///
-    /// As [`from_env`](Self::from_env).
-    pub fn from_variables(
-        url: &Url,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Option<Self>, ProxyUrlError> {
-        let first = |names: &[&str]| {
-            let mut values = names.iter().filter_map(|name| variable(name));
-            values.find(|value| !value.trim().is_empty())
-        };
-        let exempt = first(&["no_proxy", "NO_PROXY"]).unwrap_or_default();
-        if is_exempt(url.host(), url.port(), &exempt) {
-            return Ok(None);
-        }
-        let names: &[&str] = match url.is_secure() {
-            true => &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
-            false => &["http_proxy", "all_proxy", "ALL_PROXY"],
-        };
-        first(names).map(|proxy| proxy.trim().parse()).transpose()
+    pub fn from_env(url: &Url) -> Result<Option<Self>, ProxyVariableError> {
+        ProxyChoice::from_env(url).map(ProxyChoice::proxy)
     }
 
     /// Where it is.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Whether it is spoken to by SOCKS5, and not by HTTP.
+    #[must_use]
+    pub fn is_socks(&self) -> bool {
+        self.kind == Kind::Socks5
+    }
+
+    /// Whether there are a user and a password for it.
+    #[must_use]
+    pub fn has_credentials(&self) -> bool {
+        self.credentials.is_some()
     }
 
     /// Its port: 80 for `http` and 1080 for `socks5` if the URL named none.
@@ -175,7 +159,10 @@ impl fmt::Display for ProxyUrlError {
                 "a proxy that is itself reached by TLS (https://) is not supported: wss is \
                  encrypted from end to end through an http:// proxy too"
             }
-            Self::Scheme => "a proxy is http://HOST:PORT or socks5://HOST:PORT",
+            Self::Scheme => {
+                "a proxy is http://HOST:PORT or socks5://HOST:PORT; other kinds, such as SOCKS4, \
+                 are not supported"
+            }
             Self::Authority => "the proxy's host or port is not one",
             Self::Userinfo => "the proxy's user information cannot be read",
             Self::Path => "a proxy's URL has no path",
@@ -208,34 +195,5 @@ mod tests {
             let parsed = text.parse::<Proxy>().map(|proxy| proxy.to_string());
             assert_eq!(parsed.as_deref().map_err(|error| *error), proxy, "{text}");
         }
-    }
-
-    #[test]
-    fn variables() {
-        let chosen = |url: &str, variables: &[(&str, &str)]| {
-            let variable = |name: &str| {
-                let found = variables.iter().find(|(known, _)| *known == name);
-                found.map(|(_, value)| (*value).to_owned())
-            };
-            let proxy = Proxy::from_variables(&url.parse().unwrap(), variable);
-            proxy.unwrap().map(|proxy| proxy.host)
-        };
-        let both = [("http_proxy", "a"), ("HTTPS_PROXY", "b")];
-        assert_eq!(chosen("ws://h/", &both).as_deref(), Some("a"));
-        assert_eq!(chosen("wss://h/", &both).as_deref(), Some("b"));
-        assert_eq!(chosen("ws://h/", &[("HTTP_PROXY", "a")]), None);
-        assert_eq!(
-            chosen("wss://h/", &[("ALL_PROXY", "a")]).as_deref(),
-            Some("a")
-        );
-        assert_eq!(
-            chosen("wss://h/", &[("https_proxy", ""), ("ALL_PROXY", "a")]).as_deref(),
-            Some("a")
-        );
-        assert_eq!(chosen("ws://127.0.0.1/", &both), None);
-        assert_eq!(
-            chosen("ws://h.example/", &[both[0], ("NO_PROXY", "example")]),
-            None
-        );
     }
 }

@@ -17,14 +17,28 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::net::proxy::{Kind, Proxy};
+use crate::proto::Url;
 
 /// The most that an HTTP proxy may answer: as much as any server's head.
 const HEAD_SIZE_MAX: usize = 16 << 10;
 const HEADERS_MAX: usize = 64;
 
-/// The conversation with a proxy.
-#[derive(Debug)]
-pub(in crate::net) struct Tunnel {
+/// The conversation with a proxy, for who has a stream of their own to it.
+///
+/// ```
+/// use openline::net::{Proxy, Tunnel};
+///
+/// let proxy: Proxy = "http://proxy.example:3128".parse().unwrap();
+/// let mut out = Vec::new();
+/// let url = "wss://server.example/".parse().unwrap();
+/// let mut tunnel = Tunnel::start(&proxy, &url, &mut out)?;
+/// assert!(out.starts_with(b"CONNECT server.example:443 HTTP/1.1\r\n"));
+/// // What is in `out` is sent, and what the proxy answers is read, until it has connected.
+/// assert!(!tunnel.read(b"HTTP/1.1 200 OK\r\n", &mut out)?);
+/// assert!(tunnel.read(b"\r\n", &mut out)?);
+/// # Ok::<(), openline::net::ProxyError>(())
+/// ```
+pub struct Tunnel {
     host: String,
     port: u16,
     /// The user and the password, if there are any.
@@ -76,14 +90,14 @@ pub enum ProxyError {
 pub struct SocksReply(pub u8);
 
 impl Tunnel {
-    /// Begins to ask `proxy` for a connection to `host` and `port`; puts what is to be sent into
-    /// `out`.
-    pub(in crate::net) fn start(
-        proxy: &Proxy,
-        host: &str,
-        port: u16,
-        out: &mut Vec<u8>,
-    ) -> Result<Self, ProxyError> {
+    /// Begins to ask `proxy` for a connection to the server of `url`; puts what is to be sent
+    /// into `out`.
+    ///
+    /// # Errors
+    ///
+    /// When the host is too long for SOCKS5.
+    pub fn start(proxy: &Proxy, url: &Url, out: &mut Vec<u8>) -> Result<Self, ProxyError> {
+        let (host, port) = (url.host(), url.port());
         let credentials = proxy.credentials.as_ref().map(|credentials| {
             let colon = credentials.iter().position(|byte| *byte == b':');
             let (user, password) = credentials.split_at(colon.unwrap_or(credentials.len()));
@@ -129,11 +143,11 @@ impl Tunnel {
 
     /// Reads what the proxy said; puts what is to be sent into `out`. Answers whether the
     /// connection is there.
-    pub(in crate::net) fn read(
-        &mut self,
-        bytes: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<bool, ProxyError> {
+    ///
+    /// # Errors
+    ///
+    /// When the proxy does not connect, or is none.
+    pub fn read(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<bool, ProxyError> {
         self.received.extend_from_slice(bytes);
         loop {
             let (used, next) = match self.expected {
@@ -203,6 +217,17 @@ impl Tunnel {
         }
         out.extend(self.port.to_be_bytes());
         Expected::Reply
+    }
+}
+
+/// Says nothing of the credentials.
+impl fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tunnel")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("expected", &self.expected)
+            .finish_non_exhaustive()
     }
 }
 
@@ -289,13 +314,18 @@ impl From<ProxyError> for io::Error {
 #[cfg(test)]
 mod tests {
     use super::{ProxyError, SocksReply, Tunnel};
+    use crate::proto::Url;
+
+    fn url(host: &str) -> Url {
+        format!("wss://{host}/").parse().unwrap()
+    }
 
     /// What is sent, and how it ends: with the answers all at once and a byte at a time.
     fn converse(proxy: &str, host: &str, answers: &[&[u8]]) -> (Vec<u8>, Result<bool, ProxyError>) {
         let proxy = proxy.parse().unwrap();
         let run = |size: usize| {
             let mut sent = Vec::new();
-            let mut tunnel = Tunnel::start(&proxy, host, 443, &mut sent).unwrap();
+            let mut tunnel = Tunnel::start(&proxy, &url(host), &mut sent).unwrap();
             let mut end = Ok(false);
             for answer in answers {
                 for piece in answer.chunks(size) {
@@ -326,7 +356,7 @@ mod tests {
             "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\
              Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n\r\n"
         );
-        let (sent, _) = converse("http://p", "::1", &[]);
+        let (sent, _) = converse("http://p", "[::1]", &[]);
         assert!(sent.starts_with(b"CONNECT [::1]:443 "));
     }
 
@@ -341,7 +371,7 @@ mod tests {
         ] {
             assert_eq!(converse("http://p", "a", &[answer]).1, Err(error));
         }
-        let early = Tunnel::start(&"http://p".parse().unwrap(), "a", 443, &mut Vec::new())
+        let early = Tunnel::start(&"http://p".parse().unwrap(), &url("a"), &mut Vec::new())
             .unwrap()
             .read(b"HTTP/1.1 200 OK\r\n\r\nhello", &mut Vec::new());
         assert_eq!(early, Err(ProxyError::NotAProxy));
@@ -395,7 +425,7 @@ mod tests {
         let (_, end) = converse("socks5://u:w@p", "a", &[&[5, 2], &[1, 1]]);
         assert_eq!(end, Err(ProxyError::CredentialsRefused));
         let long = "a".repeat(256);
-        let started = Tunnel::start(&"socks5://p".parse().unwrap(), &long, 1, &mut Vec::new());
+        let started = Tunnel::start(&"socks5://p".parse().unwrap(), &url(&long), &mut Vec::new());
         assert_eq!(started.unwrap_err(), ProxyError::TooLong);
     }
 }
