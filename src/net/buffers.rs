@@ -3,9 +3,11 @@
 //! A connection that has nothing half-received and nothing half-sent holds no buffer. A small
 //! remainder is kept in bytes of just its size; a large one keeps the buffer that it lies in, and
 //! the loop takes another: from a pool, since the first touch of fresh memory costs more than
-//! anything that is done to a message in it.
+//! anything that is done to a message in it. What lay in the pool unused for a while goes back to
+//! the system.
 
 use std::mem;
+use std::time::{Duration, Instant};
 
 use crate::net::transport::Scratch;
 use crate::proto::{RecvBuffer, SendBuffer};
@@ -18,6 +20,8 @@ pub(super) const READ_SIZE_MAX: usize = 256 << 10;
 const LARGE: usize = 16 << 10;
 /// The bytes that each pool may hold: a few large messages.
 const POOL_SIZE_MAX: usize = 16 << 20;
+/// How long what is not used is kept for another rush: longer than the pauses within one.
+const REST: Duration = Duration::from_secs(10);
 
 /// The working pair, empty but while a connection is being handled.
 #[derive(Debug, Default)]
@@ -28,6 +32,8 @@ pub(super) struct Buffers {
     pub(super) scratch: Scratch,
     spare_recv: Pool<RecvBuffer>,
     spare_send: Pool<SendBuffer>,
+    /// When to look for what is not used, if there is anything to give back.
+    rest_at: Option<Instant>,
 }
 
 /// What a connection keeps between turns, if anything.
@@ -86,6 +92,34 @@ impl Buffers {
         discarded
     }
 
+    /// When [`rest`](Self::rest) has something to do.
+    #[inline]
+    pub(super) fn rest_at(&self) -> Option<Instant> {
+        self.rest_at
+    }
+
+    /// Gives back what has not been used for a while; the working pair is empty.
+    #[inline]
+    pub(super) fn rest(&mut self, now: Instant) {
+        match self.rest_at {
+            None if self.has_spare() => self.rest_at = Some(now + REST),
+            Some(at) if at <= now => self.trim(now),
+            _ => {}
+        }
+    }
+
+    fn has_spare(&self) -> bool {
+        let is_large = self.recv.capacity().max(self.send.capacity()) > READ_SIZE_MAX;
+        is_large || self.spare_recv.size + self.spare_send.size > 0
+    }
+
+    #[cold]
+    fn trim(&mut self, now: Instant) {
+        trim(&mut self.recv, &mut self.spare_recv);
+        trim(&mut self.send, &mut self.spare_send);
+        self.rest_at = self.has_spare().then(|| now + REST);
+    }
+
     /// Throws away all that the working pair holds.
     pub(super) fn discard(&mut self) {
         self.discard_received();
@@ -99,13 +133,24 @@ struct Pool<B> {
     buffers: Vec<B>,
     /// The bytes of them all.
     size: usize,
+    /// How many there were at least since the pool was last trimmed: so many were not used.
+    least: usize,
 }
 
 impl<B: Buffer> Pool<B> {
     fn take(&mut self) -> B {
         let buffer = self.buffers.pop().unwrap_or_default();
         self.size -= buffer.capacity();
+        self.least = self.least.min(self.buffers.len());
         buffer
+    }
+
+    /// Frees those that were not used since this was last done.
+    fn trim(&mut self) {
+        let unused = self.buffers.drain(..self.least);
+        self.size -= unused.map(|buffer| buffer.capacity()).sum::<usize>();
+        self.buffers.shrink_to_fit();
+        self.least = self.buffers.len();
     }
 
     fn put(&mut self, buffer: B) {
@@ -113,6 +158,15 @@ impl<B: Buffer> Pool<B> {
             self.size += buffer.capacity();
             self.buffers.push(buffer);
         }
+    }
+}
+
+/// Frees what is not used of a pool, and a working buffer that a large message has left behind.
+fn trim<B: Buffer>(working: &mut B, spare: &mut Pool<B>) {
+    spare.trim();
+    if working.capacity() > READ_SIZE_MAX {
+        let mut large = mem::take(working);
+        working.succeed(&mut large);
     }
 }
 
@@ -212,7 +266,9 @@ impl Buffer for SendBuffer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Buffers, LARGE, POOL_SIZE_MAX};
+    use std::time::Instant;
+
+    use super::{Buffers, LARGE, POOL_SIZE_MAX, REST};
 
     #[test]
     fn a_connection_that_has_nothing_left_over_holds_nothing() {
@@ -268,5 +324,22 @@ mod tests {
             .sum();
         assert_eq!(pooled, buffers.spare_recv.size);
         assert!((1 << 20..=POOL_SIZE_MAX).contains(&pooled), "{pooled}");
+
+        // One of them is used once more; then none is.
+        let mut now = Instant::now();
+        buffers.rest(now);
+        for left in [buffers.spare_recv.buffers.len(), 1, 0] {
+            assert_eq!(buffers.rest_at(), Some(now + REST));
+            if left == 1 {
+                let used = buffers.spare_recv.take();
+                buffers.spare_recv.put(used);
+            }
+            buffers.rest(now + REST / 2);
+            now += REST;
+            buffers.rest(now);
+            assert_eq!(buffers.spare_recv.buffers.len(), left);
+        }
+        assert_eq!(buffers.spare_recv.size + buffers.recv.capacity(), 0);
+        assert_eq!(buffers.rest_at(), None);
     }
 }

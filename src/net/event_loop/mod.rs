@@ -329,6 +329,7 @@ impl<H: Handler> EventLoop<H> {
         }
         self.deliver_publications();
         self.handle_deadlines();
+        self.buffers.rest(self.hub.now);
         self.hub.counters.topics(self.hub.topics.census());
         let compressed = self.buffers.send.compressors().messages();
         self.hub.counters.compressed(compressed);
@@ -345,7 +346,9 @@ impl<H: Handler> EventLoop<H> {
             .listeners
             .iter()
             .filter_map(|listener| listener.retry_at);
-        let next = retries.chain(self.timers.next()).chain(draining).min()?;
+        let idle = self.buffers.rest_at();
+        let next = retries.chain(self.timers.next()).chain(draining);
+        let next = next.chain(idle).min()?;
         // Measured from the turn before, it is never too short.
         Some(next.saturating_duration_since(self.hub.now))
     }
