@@ -2,7 +2,7 @@
 //! answer alone is here seen by a client that runs; redirects are in `tests/net`.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -60,7 +60,7 @@ fn connect(url: &str, options: ConnectOptions) -> Receiver<(bool, String)> {
     when_ended
 }
 
-fn options() -> ConnectOptions {
+pub(crate) fn options() -> ConnectOptions {
     ConnectOptions {
         #[cfg(feature = "tls")]
         tls: Some(crate::tls::trust()),
@@ -69,9 +69,26 @@ fn options() -> ConnectOptions {
 }
 
 /// The two ends of a stream made by hand.
-trait Duplex: Read + Write {}
+pub(crate) trait Duplex: Read + Write + Send {}
 
-impl<T: Read + Write> Duplex for T {}
+impl<T: Read + Write + Send> Duplex for T {}
+
+/// A server's end of the wire, made by hand.
+pub(crate) fn accepted(wire: Wire, tcp: TcpStream) -> Box<dyn Duplex> {
+    match wire {
+        Wire::Plain => Box::new(tcp),
+        #[cfg(feature = "tls")]
+        Wire::Tls => Box::new(crate::tls::accept(tcp)),
+    }
+}
+
+/// What a request is to be answered with (§4.2.2), once more and on its own.
+pub(crate) fn accept_of(head: &str) -> String {
+    let key = head.split("Sec-WebSocket-Key: ").nth(1).unwrap();
+    let key = key.split("\r\n").next().unwrap();
+    let guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    STANDARD.encode(Sha1::digest(format!("{key}{guid}")))
+}
 
 /// A server of the wire that answers a request with what `answer` makes of its accept; returns
 /// its address, and all that each client said after it.
@@ -86,21 +103,14 @@ fn listen(
         for tcp in listener.incoming() {
             let tcp = tcp.unwrap();
             tcp.set_read_timeout(Some(PATIENCE)).unwrap();
-            let mut stream: Box<dyn Duplex> = match wire {
-                Wire::Plain => Box::new(tcp),
-                #[cfg(feature = "tls")]
-                Wire::Tls => Box::new(crate::tls::accept(tcp)),
-            };
+            let mut stream = accepted(wire, tcp);
             // Who does not trust us leaves before it asks.
             let Ok(head) = read_head(&mut stream) else {
                 continue;
             };
-            let key = head.split("Sec-WebSocket-Key: ").nth(1).unwrap();
-            let key = key.split("\r\n").next().unwrap();
-            // §4.2.2, once more and on its own.
-            let guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-            let accept = STANDARD.encode(Sha1::digest(format!("{key}{guid}")));
-            stream.write_all(answer(&accept).as_bytes()).unwrap();
+            stream
+                .write_all(answer(&accept_of(&head)).as_bytes())
+                .unwrap();
             // A Close frame, lest a client that was convinced stays for ever.
             stream.write_all(b"\x88\x00").unwrap();
             stream.flush().unwrap();
@@ -115,7 +125,7 @@ fn listen(
     (address, heard)
 }
 
-fn read_head(stream: &mut impl Read) -> io::Result<String> {
+pub(crate) fn read_head(stream: &mut impl Read) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -126,14 +136,14 @@ fn read_head(stream: &mut impl Read) -> io::Result<String> {
 }
 
 /// An agreement with these header fields besides, each with its CR LF.
-fn agreement(accept: &str, headers: &str) -> String {
+pub(crate) fn agreement(accept: &str, headers: &str) -> String {
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {accept}\r\n{headers}\r\n"
     )
 }
 
-fn url(wire: Wire, address: SocketAddr) -> String {
+pub(crate) fn url(wire: Wire, address: SocketAddr) -> String {
     match wire {
         Wire::Plain => format!("ws://localhost:{}/", address.port()),
         #[cfg(feature = "tls")]
@@ -210,7 +220,7 @@ fn proxy(to: SocketAddr) -> SocketAddr {
             let mut client = client.unwrap();
             assert!(read_head(&mut client).unwrap().starts_with("CONNECT "));
             client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-            let server = std::net::TcpStream::connect(to).unwrap();
+            let server = TcpStream::connect(to).unwrap();
             for (mut from, mut to) in [
                 (client.try_clone().unwrap(), server.try_clone().unwrap()),
                 (server, client),

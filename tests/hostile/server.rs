@@ -84,9 +84,21 @@ impl Server {
         config: LoopConfig,
         handler: H,
     ) -> Self {
+        Self::run_with(wire, config, handler, |_, _| {})
+    }
+
+    /// The same, and `prepare` is given the handler once there is a loop.
+    pub(crate) fn run_with<H: Handler + Send + 'static>(
+        wire: Wire,
+        config: LoopConfig,
+        handler: H,
+        prepare: impl FnOnce(&mut H, Remote) + Send + 'static,
+    ) -> Self {
         let (ready, when_ready) = channel();
         let thread = thread::spawn(move || {
             let mut server = EventLoop::new(handler, config).unwrap();
+            let remote = server.remote();
+            prepare(server.handler_mut(), remote);
             let address = match wire {
                 Wire::Plain => server.listen("127.0.0.1:0").unwrap(),
                 #[cfg(feature = "tls")]
@@ -106,6 +118,10 @@ impl Server {
             thread: Some(thread),
             schedstat,
         }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A connection at whose transport there is nothing left to do.
