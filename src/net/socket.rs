@@ -13,6 +13,9 @@ use mio::net::TcpStream;
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 
+#[cfg(test)]
+use crate::net::faults::{self, Call};
+
 /// A non-blocking stream socket.
 #[derive(Debug)]
 pub(super) enum Socket {
@@ -21,7 +24,7 @@ pub(super) enum Socket {
     Unix(UnixStream),
     /// What each call comes to is in a script.
     #[cfg(test)]
-    Scripted(crate::net::faults::Scripted),
+    Scripted(faults::Scripted),
 }
 
 /// What stands for the other end of a Unix socket, which has no address: the unspecified one.
@@ -78,7 +81,7 @@ impl Socket {
             #[cfg(unix)]
             Self::Unix(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
             #[cfg(test)]
-            Self::Scripted(_) => return Ok(true),
+            Self::Scripted(stream) => return stream.connected(),
         };
         if let Some(error) = error {
             return Err(error);
@@ -92,6 +95,8 @@ impl Socket {
 
     /// Has every readiness of the stream told under `token`: once, for its whole life.
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        #[cfg(test)]
+        faults::check(Call::Register)?;
         match self {
             Self::Tcp(stream) => stream.register(registry, token, BOTH),
             #[cfg(unix)]
@@ -103,6 +108,8 @@ impl Socket {
 
     /// Has it told anew, also what was told before.
     pub(super) fn reregister(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        #[cfg(test)]
+        faults::check(Call::Reregister)?;
         match self {
             Self::Tcp(stream) => stream.reregister(registry, token, BOTH),
             #[cfg(unix)]
@@ -114,7 +121,13 @@ impl Socket {
 
     /// Whether it may have come from another machine.
     pub(super) fn is_tcp(&self) -> bool {
-        matches!(self, Self::Tcp(_))
+        match self {
+            Self::Tcp(_) => true,
+            #[cfg(unix)]
+            Self::Unix(_) => false,
+            #[cfg(test)]
+            Self::Scripted(_) => true,
+        }
     }
 }
 

@@ -135,9 +135,23 @@ impl Race {
 }
 
 fn begin(address: SocketAddr, registry: &Registry, token: Token) -> io::Result<Socket> {
-    let mut socket = Socket::tcp(TcpStream::connect(address)?);
+    let mut socket = dial(address)?;
     socket.register(registry, token)?;
     Ok(socket)
+}
+
+#[cfg(not(test))]
+fn dial(address: SocketAddr) -> io::Result<Socket> {
+    TcpStream::connect(address).map(Socket::tcp)
+}
+
+/// As a test has it, if it says so.
+#[cfg(test)]
+fn dial(address: SocketAddr) -> io::Result<Socket> {
+    match crate::net::faults::dialled() {
+        Some(dialled) => dialled.map(Socket::Scripted),
+        None => TcpStream::connect(address).map(Socket::tcp),
+    }
 }
 
 #[cfg(unix)]

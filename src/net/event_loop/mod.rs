@@ -306,7 +306,7 @@ impl<H: Handler> EventLoop<H> {
     pub fn turn(&mut self, until: Option<Instant>) -> io::Result<()> {
         let until = until.map(|until| until.saturating_duration_since(Instant::now()));
         let patience = [self.patience(), until].into_iter().flatten().min();
-        if let Err(error) = self.poll.poll(&mut self.events, patience)
+        if let Err(error) = self.wait(patience)
             && error.kind() != io::ErrorKind::Interrupted
         {
             return Err(error);
@@ -334,6 +334,19 @@ impl<H: Handler> EventLoop<H> {
         let compressed = self.buffers.send.compressors().messages();
         self.hub.counters.compressed(compressed);
         Ok(())
+    }
+
+    #[cfg(not(test))]
+    fn wait(&mut self, patience: Option<Duration>) -> io::Result<()> {
+        self.poll.poll(&mut self.events, patience)
+    }
+
+    /// As a test has it, if it says so.
+    #[cfg(test)]
+    fn wait(&mut self, patience: Option<Duration>) -> io::Result<()> {
+        self.events.clear();
+        crate::net::faults::check(crate::net::faults::Call::Wait)?;
+        self.poll.poll(&mut self.events, patience)
     }
 
     /// How long there is nothing to do, unless a socket becomes ready; `None`: for ever.

@@ -30,6 +30,8 @@ pub(super) struct Script {
     pub(super) recv: Vec<Fault>,
     pub(super) send: Vec<Fault>,
     pub(super) half_close: Option<io::ErrorKind>,
+    /// Of a client's: how far its connect has got each time that is asked.
+    pub(super) connect: Vec<Fault>,
 }
 
 /// The peer's and the loop's side of the kernel.
@@ -57,6 +59,7 @@ struct State {
 /// What was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
+    pub(super) connect: usize,
     pub(super) recv: usize,
     pub(super) send: usize,
     /// The bytes that moved in either direction.
@@ -129,6 +132,23 @@ impl Kernel {
 }
 
 impl Scripted {
+    /// Whether the connect has come to its end.
+    pub(in crate::net) fn connected(&self) -> io::Result<bool> {
+        let state = &mut *self.0.lock();
+        match fault(&state.script.connect, &mut state.counts.connect) {
+            Fault::Whole => Ok(true),
+            Fault::Fatal(kind) => {
+                state.failed = true;
+                Err(kind.into())
+            }
+            // Something else was told of it, and this will be.
+            Fault::OneByte | Fault::WouldBlock | Fault::Interrupted => {
+                state.event.writable = true;
+                Ok(false)
+            }
+        }
+    }
+
     pub(in crate::net) fn recv(&self, bytes: &mut [u8]) -> io::Result<usize> {
         let state = &mut *self.0.lock();
         let fault = fault(&state.script.recv, &mut state.counts.recv);

@@ -1,168 +1,30 @@
-//! Errors and partial transfers at every system call beneath a connection, and their laws:
+//! Errors and partial transfers at every system call beneath a connection, in both roles, and
+//! beneath the loop, and their laws:
 //!
 //! - What was read once and answered is not lost, whatever the sizes of reads and writes.
 //! - A connection that is lost is dropped at once, and what had left before is a prefix of what
 //!   would have left.
 //! - The end is told exactly once, and the descriptor returns.
 //! - No turn is asked for in which nothing can be done.
+//! - A loop that cannot have one socket, or wait once, has all the others as before.
 
 mod accepting;
+mod calls;
+mod drive;
 mod kernel;
 mod peer;
+mod polling;
 
-use std::io::ErrorKind;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::io::{self, ErrorKind};
 
-use mio::Poll;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::net::buffers::Buffers;
-use crate::net::config::LoopConfig;
-use crate::net::decision::{Asking, Decision};
-use crate::net::end::End;
-use crate::net::event_loop::Seed;
-use crate::net::handler::{Handler, Message};
-use crate::net::hub::{Hub, Place};
-use crate::net::peer::Peer;
-use crate::net::session::{Context, Flow, Session};
-use crate::proto::{Acceptance, Config, Refusal, Request, SendError};
-
+pub(in crate::net) use calls::{Call, check, dialled};
+use drive::{Outcome, Talk, We, run};
 pub(in crate::net) use kernel::Scripted;
-use kernel::{Counts, Fault, Kernel, Script};
-use peer::{Client, Wire};
-
-/// Echoes, and remembers what it is told.
-#[derive(Default)]
-struct Witness {
-    messages: usize,
-    ends: Vec<&'static str>,
-}
-
-impl Handler for Witness {
-    type Connection = ();
-
-    fn request(&mut self, _: &Request<'_>, _: &Asking<'_>) -> Result<Decision<()>, Refusal> {
-        Ok(Decision::Accept(Acceptance::default(), ()))
-    }
-
-    fn message(
-        &mut self,
-        (): &mut (),
-        peer: &mut Peer<'_>,
-        message: Message<'_>,
-    ) -> Result<(), SendError> {
-        assert!(self.ends.is_empty(), "a message after the end");
-        self.messages += 1;
-        peer.send(message)
-    }
-
-    fn end(&mut self, _: Option<()>, end: &End) {
-        self.ends.push(end.why.label());
-    }
-}
-
-/// What a client says, in pieces of which sizes, and how it leaves.
-#[derive(Clone, Debug)]
-struct Talk {
-    messages: Vec<usize>,
-    pieces: Vec<usize>,
-    says_close: bool,
-}
-
-/// What came of it.
-#[derive(Debug)]
-struct Outcome {
-    /// What the client got to read, beneath TLS.
-    received: Vec<u8>,
-    messages: usize,
-    ends: Vec<&'static str>,
-    counts: Counts,
-}
-
-/// Has a server's session and a client talk to the end, and looks on that no turn is wasted.
-fn run(wire: Wire, talk: &Talk, script: Script) -> Outcome {
-    let config = LoopConfig {
-        protocol: Arc::new(Config {
-            // Small enough that backpressure is felt.
-            send_queue_max: 4 << 10,
-            ..Config::default()
-        }),
-        ..LoopConfig::default()
-    };
-    let seed = Seed::group(1, &config).unwrap().remove(0);
-    let poll = Poll::new().unwrap();
-    let mut hub = Hub::new(0, seed.remote(), Instant::now(), config.subscriptions_max);
-    let (mut handler, mut buffers, mut revivals) = (Witness::default(), Buffers::default(), vec![]);
-    let kernel = Kernel::new(script);
-    let address = SocketAddr::from(([127, 0, 0, 1], 1));
-    let place = Place {
-        index: 0,
-        generation: 1,
-    };
-    let transport = wire.transport(kernel.socket());
-    let mut session = Some(Session::accepted(transport, address, place, hub.now, false));
-    let mut client = Client::new(wire, &talk.messages, talk.says_close);
-    let mut pieces = talk.pieces.iter().copied().cycle();
-    let mut on_its_way: Vec<u8> = Vec::new();
-    let (mut again, mut deadlines) = (false, 0);
-    while let Some(served) = &mut session {
-        client.receive(&kernel.departed());
-        on_its_way.extend(client.outgoing());
-        let mut event = kernel.event();
-        if event.is_none() && !again {
-            // Nothing is to be done until something comes from outside.
-            if !on_its_way.is_empty() {
-                let size = pieces.next().unwrap_or(usize::MAX).min(on_its_way.len());
-                kernel.arrive(on_its_way.drain(..size));
-            } else if !kernel.has_ended() && (client.is_done() || kernel.is_half_closed()) {
-                kernel.end();
-            } else {
-                deadlines += 1;
-                assert!(deadlines < 3, "it hangs: {:?}", handler.ends);
-                let deadline = served.deadline(&config);
-                hub.now = deadline.expect("it hangs for ever") + Duration::from_millis(1);
-            }
-            event = kernel.event();
-        }
-        let mut cx = Context {
-            handler: &mut handler,
-            buffers: &mut buffers,
-            hub: &mut hub,
-            config: &config,
-            registry: poll.registry(),
-            revivals: &mut revivals,
-        };
-        let before = kernel.counts();
-        let flow = match event {
-            Some(ready) => served.handle_ready(ready, &mut cx),
-            None if again => served.handle_again(&mut cx),
-            None => served.handle_timeout(&mut cx),
-        };
-        let after = kernel.counts();
-        let calls = (after.recv + after.send) - (before.recv + before.send);
-        // Each call moves a byte, or is the last of its kind in the turn; a turn has some reads
-        // and writes, and signals.
-        assert!(calls < 200, "{calls} calls in a turn");
-        if flow == Flow::Again {
-            assert!(after.moved > before.moved, "it spins");
-        }
-        again = flow == Flow::Again;
-        if flow == Flow::Drop {
-            session = None;
-        }
-    }
-    assert!(kernel.is_closed(), "a descriptor leaks");
-    client.receive(&kernel.departed());
-    Outcome {
-        received: client.received,
-        messages: handler.messages,
-        ends: handler.ends,
-        counts: kernel.counts(),
-    }
-}
+use kernel::{Fault, Script};
+use peer::Wire;
 
 fn talk() -> impl Strategy<Value = Talk> {
     let size = prop_oneof![0..200_usize, 120..130_usize, 3000..20_000_usize];
@@ -176,14 +38,19 @@ fn talk() -> impl Strategy<Value = Talk> {
 }
 
 /// What passes.
-fn passing() -> impl Strategy<Value = Vec<Fault>> {
+fn passing(count: usize) -> impl Strategy<Value = Vec<Fault>> {
     let fault = prop_oneof![
         3 => Just(Fault::Whole),
         4 => Just(Fault::OneByte),
         2 => Just(Fault::WouldBlock),
         2 => Just(Fault::Interrupted),
     ];
-    vec(fault, 0..300)
+    vec(fault, 0..count)
+}
+
+/// A connect that takes a while: what is told before is about something else.
+fn slow_connect() -> impl Strategy<Value = Vec<Fault>> {
+    vec(Just(Fault::WouldBlock), 0..4)
 }
 
 fn fatal() -> impl Strategy<Value = ErrorKind> {
@@ -197,110 +64,148 @@ fn fatal() -> impl Strategy<Value = ErrorKind> {
     ]
 }
 
-fn wire() -> impl Strategy<Value = Wire> {
-    proptest::sample::select(Wire::ALL.to_vec())
+fn way() -> impl Strategy<Value = (We, Wire)> {
+    let we = proptest::sample::select(We::ALL.to_vec());
+    let wire = proptest::sample::select(Wire::ALL.to_vec());
+    (we, wire)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
     fn what_passes_loses_nothing(
-        wire in wire(), talk in talk(), recv in passing(), send in passing(),
+        (we, wire) in way(), talk in talk(),
+        recv in passing(300), send in passing(300), connect in slow_connect(),
     ) {
-        let expected = run(wire, &talk, Script::default());
+        let expected = run(we, wire, &talk, Script::default());
         prop_assert_eq!(expected.messages, talk.messages.len());
-        let outcome = run(wire, &talk, Script { recv, send, half_close: None });
-        prop_assert!(outcome.received == expected.received, "bytes are lost");
+        let outcome = run(we, wire, &talk, Script { recv, send, half_close: None, connect });
+        prop_assert_eq!(&outcome.ends, &expected.ends);
         prop_assert_eq!(outcome.messages, expected.messages);
-        prop_assert_eq!(outcome.ends, expected.ends);
+        prop_assert!(outcome.received == expected.received, "bytes are lost");
     }
 
     #[test]
     fn what_is_fatal_ends_it_once(
-        wire in wire(), talk in talk(), mut recv in passing(), mut send in passing(),
+        (we, wire) in way(), talk in talk(),
+        mut recv in passing(300), mut send in passing(300), connect in slow_connect(),
         kind in fatal(), at_recv in any::<bool>(), half_close in proptest::option::of(fatal()),
     ) {
-        let expected = run(wire, &talk, Script::default());
+        let expected = run(we, wire, &talk, Script::default());
         let calls = if at_recv { &mut recv } else { &mut send };
         calls.push(Fault::Fatal(kind));
-        let outcome = run(wire, &talk, Script { recv, send, half_close });
+        let outcome = run(we, wire, &talk, Script { recv, send, half_close, connect });
         prop_assert!(expected.received.starts_with(&outcome.received), "bytes are made up");
         prop_assert!(outcome.messages <= expected.messages);
         prop_assert_eq!(outcome.ends.len(), 1, "{:?}", outcome.ends);
     }
 }
 
-#[test]
-fn each_call_may_fail() {
+const TALK: [usize; 3] = [10, 9000, 0];
+
+fn all() -> impl Iterator<Item = (We, Wire, Talk)> {
     let talk = Talk {
-        messages: vec![10, 9000, 0],
+        messages: TALK.to_vec(),
         pieces: vec![50, 700, 3],
         says_close: true,
     };
-    for wire in Wire::ALL {
-        let expected = run(wire, &talk, Script::default());
-        assert_eq!(expected.ends, ["closed"]);
+    let pairs = We::ALL
+        .into_iter()
+        .flat_map(|we| Wire::ALL.map(|wire| (we, wire)));
+    pairs.map(move |(we, wire)| (we, wire, talk.clone()))
+}
+
+#[test]
+fn each_call_may_fail() {
+    for (we, wire, talk) in all() {
+        let expected = run(we, wire, &talk, Script::default());
+        assert_eq!(expected.ends, ["closed"], "{we:?}, {wire:?}");
         let calls = expected.counts;
         assert!(calls.recv > 10 && calls.send >= 3, "{calls:?}");
+        assert!((calls.connect > 0) == (we != We::Serve), "{calls:?}");
         for (kind, label) in [
             (ErrorKind::ConnectionReset, "reset"),
             (ErrorKind::BrokenPipe, "reset"),
             (ErrorKind::TimedOut, "io-error"),
         ] {
-            let script = |call| {
+            let at = |call| {
                 let mut script = vec![Fault::Whole; call];
                 script.push(Fault::Fatal(kind));
                 script
             };
+            let fails = |script| {
+                let outcome = run(we, wire, &talk, script);
+                check_end(we, &outcome, &expected, label);
+                outcome
+            };
             for call in 0..calls.recv {
-                let recv = script(call);
-                let outcome = run(
-                    wire,
-                    &talk,
-                    Script {
-                        recv,
-                        ..Script::default()
-                    },
-                );
-                check(&outcome, &expected, label);
+                let recv = at(call);
+                fails(Script {
+                    recv,
+                    ..Script::default()
+                });
             }
             for call in 0..calls.send {
-                let send = script(call);
-                let outcome = run(
-                    wire,
-                    &talk,
-                    Script {
-                        send,
-                        ..Script::default()
-                    },
-                );
-                check(&outcome, &expected, label);
+                let send = at(call);
+                fails(Script {
+                    send,
+                    ..Script::default()
+                });
+            }
+            for call in 0..calls.connect {
+                let connect = at(call);
+                let outcome = fails(Script {
+                    connect,
+                    ..Script::default()
+                });
+                assert_eq!(outcome.ends, ["connect-failed"]);
             }
             let half_close = Some(kind);
-            let outcome = run(
-                wire,
-                &talk,
-                Script {
-                    half_close,
-                    ..Script::default()
-                },
-            );
-            check(&outcome, &expected, label);
+            fails(Script {
+                half_close,
+                ..Script::default()
+            });
         }
     }
 }
 
-fn check(outcome: &Outcome, expected: &Outcome, label: &str) {
+fn check_end(we: We, outcome: &Outcome, expected: &Outcome, label: &'static str) {
     assert!(expected.received.starts_with(&outcome.received));
-    // After the closing handshake it makes no difference any more.
+    // On the way to a server any failure is one of the way; after the closing handshake it makes
+    // no difference any more.
+    let on_the_way = match we {
+        We::Serve => label,
+        We::Connect | We::ConnectByProxy => "connect-failed",
+    };
+    assert_eq!(outcome.ends.len(), 1, "{:?}", outcome.ends);
+    let end = outcome.ends[0];
     assert!(
-        outcome.ends == [label] || outcome.ends == ["closed"],
-        "{:?}",
-        outcome.ends
+        [label, "closed", on_the_way].contains(&end),
+        "{end}, and not {label}"
     );
     // What the handler had answered when it was told the end by a Close has left.
-    if outcome.ends == ["closed"] {
+    if end == "closed" {
         assert_eq!(outcome.messages, expected.messages);
     }
 }
+
+#[test]
+fn a_client_that_cannot_have_its_socket_is_told_once() {
+    for (we, wire, talk) in all().filter(|(we, ..)| *we != We::Serve) {
+        for call in [Call::Register, Call::Reregister] {
+            let failure = io::Error::from_raw_os_error(ENOSPC);
+            calls::fail(call, [Some(failure)]);
+            let outcome = run(we, wire, &talk, Script::default());
+            assert_eq!(
+                outcome.ends,
+                ["connect-failed"],
+                "{we:?}, {wire:?}, {call:?}"
+            );
+            assert_eq!((outcome.messages, outcome.received.len()), (0, 0));
+        }
+    }
+}
+
+/// What `epoll_ctl` says when a user watches too much.
+const ENOSPC: i32 = 28;
