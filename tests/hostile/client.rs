@@ -211,8 +211,7 @@ fn run(url: &str, options: ConnectOptions) -> (bool, String) {
 }
 
 /// A proxy that leads every tunnel to one place, whatever was asked for.
-#[cfg(feature = "tls")]
-fn proxy(to: SocketAddr) -> SocketAddr {
+pub(crate) fn proxy(to: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {

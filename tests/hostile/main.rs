@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admission;
+mod between;
 mod callbacks;
 #[cfg(feature = "tls")]
 #[allow(dead_code, reason = "shared with the tests of TLS")]
