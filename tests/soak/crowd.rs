@@ -56,6 +56,8 @@ struct Shared {
     open: AtomicU64,
     /// Those that are to be.
     pending: AtomicU64,
+    /// All that ever came.
+    came: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 }
 
@@ -116,6 +118,11 @@ impl Crowd {
     /// Whether all have been there.
     pub(crate) fn is_gathered(&self) -> bool {
         self.is_gathered.load(Ordering::Relaxed)
+    }
+
+    /// Counts all that come.
+    pub(crate) fn pace(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shared.came)
     }
 
     /// Has all go, in order.
@@ -199,6 +206,7 @@ impl Handler for Members {
         member.opened = true;
         self.0.open.fetch_add(1, Ordering::Relaxed);
         self.0.pending.fetch_sub(1, Ordering::Relaxed);
+        self.0.came.fetch_add(1, Ordering::Relaxed);
         self.0.ready.lock().unwrap().push(peer.id());
     }
 
