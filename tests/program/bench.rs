@@ -169,6 +169,9 @@ fn the_server_s_time_is_told() {
     let (code, report) = bench(&server.url, &["-c", "4", "--pid", &pid]);
     assert_eq!(code, Some(0), "{report}");
     assert!(report["server"]["cpu_us_per_message"].as_f64().unwrap() > 0.0);
+    for cores in [&report["server"]["cores"], &report["generator_cores"]] {
+        assert!(cores.as_f64().unwrap() > 0.0, "{report}");
+    }
     let output = run(&["bench", &server.url, "--pid", "4294967295"], b"");
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("--pid 4294967295"));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use openline::net::LoopConfig;
 
 use crate::cli::bench::plan::{Mode, Plan};
-use crate::cli::bench::process::Process;
+use crate::cli::bench::process::{Process, Spent};
 use crate::cli::bench::progress::Progress;
 use crate::cli::bench::shared::{Shared, Sum, Window};
 use crate::cli::bench::tally::Tally;
@@ -34,6 +34,8 @@ pub(super) struct Outcome {
     /// The messages that a server left unanswered for so long that no more was waited for.
     pub(super) stalled: Option<u64>,
     pub(super) server: Option<ServerCost>,
+    /// How many cores the generator kept busy, where the kernel says so.
+    pub(super) generator_cores: Option<f64>,
 }
 
 /// What it cost the server's process.
@@ -41,6 +43,8 @@ pub(super) struct Outcome {
 pub(super) struct ServerCost {
     /// Nanoseconds of all cores for each message.
     pub(super) cpu_time: Option<f64>,
+    /// How many cores it kept busy.
+    pub(super) cores: Option<f64>,
     /// Bytes, at the end of the window.
     pub(super) resident: Option<u64>,
     /// Bytes, of every connection but the first.
@@ -76,6 +80,8 @@ pub(super) fn run(
         answer: (Instant::now(), 0),
         before: None,
         cost: process.map(|_| ServerCost::default()),
+        generator: None,
+        generator_cores: None,
         window: None,
         ended: None,
     };
@@ -96,6 +102,7 @@ pub(super) fn run(
         fault: shared.take_fault(),
         stalled: conductor.stalled,
         server: conductor.cost,
+        generator_cores: conductor.generator_cores,
     })
 }
 
@@ -109,8 +116,11 @@ struct Conductor<'a> {
     /// When answers last came, and how many there were.
     answer: (Instant, u64),
     /// The process's time, and the answers, when the window began.
-    before: Option<(u64, u64)>,
+    before: Option<(Spent, u64)>,
     cost: Option<ServerCost>,
+    /// The generator's own time when the window began.
+    generator: Option<Spent>,
+    generator_cores: Option<f64>,
     window: Option<Window>,
     ended: Option<Instant>,
 }
@@ -212,22 +222,31 @@ impl Conductor<'_> {
 
     fn begin_cost(&mut self, sum: Sum) -> io::Result<()> {
         if let (Some(process), None) = (self.process, self.before) {
-            self.before = Some((process.cpu_time()?, sum.answered));
+            self.before = Some((process.spent()?, sum.answered));
+        }
+        if self.generator.is_none() {
+            // Only Linux says it.
+            self.generator = Process::this().spent().ok();
         }
         Ok(())
     }
 
     fn end_cost(&mut self, sum: Sum) -> io::Result<()> {
+        let generator = Process::this().spent().ok();
+        self.generator_cores = generator
+            .zip(self.generator)
+            .and_then(|(now, before)| now.cores_since(before));
         let (Some(process), Some(cost)) = (self.process, &mut self.cost) else {
             return Ok(());
         };
         // A server that has gone has no memory, and is told of by what failed.
         cost.resident = process.resident().ok();
-        let ran = process.cpu_time().ok();
-        if let (Some(ran), Some((before, answered))) = (ran, self.before) {
+        let spent = process.spent().ok();
+        if let (Some(spent), Some((before, answered))) = (spent, self.before) {
             let messages = sum.answered - answered;
-            let ran = ran.saturating_sub(before);
+            let ran = spent.nanoseconds.saturating_sub(before.nanoseconds);
             cost.cpu_time = (messages > 0).then(|| ran as f64 / messages as f64);
+            cost.cores = spent.cores_since(before);
         }
         Ok(())
     }

@@ -65,8 +65,11 @@ agreed), seconds, messages (echoes, deliveries or handshakes within the measured
 messages_per_second, bytes (of their payloads), bytes_per_second, publications, latency_us (min, \
 mean, max, p50, p75, p90, p99, p99.9, p99.99; of all that was to leave within the measured time), \
 unanswered, behind (due and not sent), failed_to_open, lost, failures (stage, verdict, by, count, \
-said), stalled, fault, server (cpu_us_per_message, resident_bytes, bytes_per_connection). What \
-there is nothing to say of is null.
+said), stalled, fault, server (cpu_us_per_message, cores that it kept busy, resident_bytes, \
+bytes_per_connection), generator_cores. What there is nothing to say of is null.
+
+A server is saturated when, with --pid, it has all of the cores that it may use; if the generator \
+has all of its own first, that is what is measured: add --threads.
 
 Exit codes:
   0  every message was answered, and every connection held

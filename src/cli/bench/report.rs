@@ -123,7 +123,15 @@ impl Report<'_> {
         if let Some(server) = outcome.server {
             let mut said = Vec::new();
             if let Some(cpu) = server.cpu_time {
-                said.push(format!("{} of CPU time a message", nanos(cpu)));
+                let what = match plan.mode {
+                    Mode::Broadcast => "delivery",
+                    Mode::Handshakes => "handshake",
+                    _ => "message",
+                };
+                said.push(format!("{} of CPU time a {what}", nanos(cpu)));
+            }
+            if let Some(cores) = server.cores {
+                said.push(share(cores));
             }
             if let Some(resident) = server.resident {
                 said.push(format!("{} resident", size(resident as f64)));
@@ -132,6 +140,14 @@ impl Report<'_> {
                 said.push(format!("{each:.0} bytes a connection"));
             }
             line("server", said.join(", "));
+        }
+        if let Some(cores) = outcome.generator_cores.filter(|_| !plan.spins) {
+            let all = cores > 0.95 * plan.threads as f64;
+            let more = match all && plan.interval.is_none() {
+                true => ", all that it has: with more --threads the load may be higher",
+                false => "",
+            };
+            line("generator", format!("{}{more}", share(cores)));
         }
         self.faults(&mut line);
         text
@@ -244,6 +260,7 @@ impl Report<'_> {
         let server = outcome.server.map(|server| {
             json!({
                 "cpu_us_per_message": server.cpu_time.map(|nanos| nanos / 1000.0),
+                "cores": server.cores,
                 "resident_bytes": server.resident,
                 "bytes_per_connection": server.resident_each,
             })
@@ -276,7 +293,16 @@ impl Report<'_> {
             "stalled": outcome.stalled,
             "fault": outcome.fault,
             "server": server,
+            "generator_cores": outcome.generator_cores,
         })
+    }
+}
+
+/// How much of the machine a process had.
+fn share(cores: f64) -> String {
+    match cores {
+        ..1.005 => format!("{:.0} % of a core", cores * 100.0),
+        _ => format!("{cores:.2} cores"),
     }
 }
 
