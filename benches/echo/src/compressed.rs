@@ -11,11 +11,13 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use openline::proto::Opcode;
 use serde_json::json;
 
-use crate::compare::{self, Case, Settings};
+use crate::builtin::Builtin;
+use crate::compare;
 use crate::load::{self, Exchange, KEY, Load};
 use crate::process::{Command, Server};
+use crate::rounds::{self, Goal, Settings, What};
 
-const LOADS: [Load; 2] = [load(1 << 10), load(16 << 10)];
+const LOADS: [Load; 2] = [Load::new(64, 1, 1 << 10), Load::new(64, 1, 16 << 10)];
 
 pub fn run(
     settings: &Settings,
@@ -23,9 +25,13 @@ pub fn run(
     loads: Vec<Load>,
     others: Vec<Command>,
 ) -> Result<(), Box<dyn Error>> {
-    let mut commands = vec![Command::builtin("raw", false)?];
-    commands.extend(others);
-    let servers = compare::start(&commands)?;
+    let mut commands = vec![Command::builtin(Builtin::Raw)?];
+    commands.extend(
+        others
+            .iter()
+            .map(|command| command.fill("level", &level.to_string())),
+    );
+    let servers = rounds::start(&commands)?;
     let loads = match loads.is_empty() {
         true => LOADS.to_vec(),
         false => loads,
@@ -33,31 +39,36 @@ pub fn run(
     let mut cases = Vec::new();
     for load in loads {
         let message = orders(load.size);
-        let frame = compressed_frame(&message, level)?;
-        let mut exchanges = Vec::new();
-        for server in &servers {
-            let echo = match server.websocket {
-                true => first_echo(server, &frame, &message)
-                    .map_err(|error| format!("{}: {error}", server.name))?,
-                false => frame.clone(),
-            };
-            exchanges.push(Exchange {
-                offer: OFFER,
-                frame: frame.clone(),
-                echo,
-            });
-        }
-        cases.push(Case {
+        let exchanges = (servers.iter())
+            .map(|server| exchange(server, &message, level))
+            .collect::<Result<_, _>>()?;
+        cases.push(compare::case(
+            What::Compressed,
             load,
             exchanges,
-            target: None,
-        });
+            Goal::default(),
+        ));
     }
-    compare::run(settings, &servers, cases)
+    rounds::run(settings, &servers, cases)
+}
+
+/// The message as it is sent, and as this server sends it back.
+pub fn exchange(server: &Server, message: &str, level: u32) -> Result<Exchange, Box<dyn Error>> {
+    let frame = compressed_frame(message, level)?;
+    let echo = match server.websocket {
+        true => first_echo(server, &frame, message)
+            .map_err(|error| format!("{}: {error}", server.name))?,
+        false => frame.clone(),
+    };
+    Ok(Exchange {
+        offer: OFFER,
+        frame,
+        echo,
+    })
 }
 
 /// A list of orders of which no two are alike and all resemble each other; spaces fill it up.
-fn orders(size: usize) -> String {
+pub fn orders(size: usize) -> String {
     let mut list = String::from("[");
     let mut random: u32 = 1;
     loop {
@@ -127,14 +138,6 @@ fn first_echo(server: &Server, frame: &[u8], message: &str) -> Result<Vec<u8>, B
     match inflated == message.as_bytes() {
         true => Ok(echo),
         false => Err("what came is not what was sent".into()),
-    }
-}
-
-const fn load(size: usize) -> Load {
-    Load {
-        connections: 64,
-        in_flight: 1,
-        size,
     }
 }
 

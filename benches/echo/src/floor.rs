@@ -1,5 +1,5 @@
 //! The other ruler: the least that an echo server for WebSocket does. It finds each frame, unmasks
-//! it, and sends it back with a header of its own.
+//! it, and sends it back with a header of its own, or to everyone.
 //!
 //! It refuses nothing, and has no limit, no timer and no control frames: what a server takes beyond
 //! it is what these cost. Only this program's generator may connect to it.
@@ -24,6 +24,13 @@ const IN_PLACE: usize = 4 << 10;
 /// The bytes of a mask.
 const KEY_SIZE: usize = 4;
 
+/// Where a message goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    Sender,
+    Everyone,
+}
+
 struct Connection {
     stream: TcpStream,
     /// The beginning of a frame; it keeps its memory.
@@ -33,7 +40,7 @@ struct Connection {
 }
 
 /// Echoes messages until it is killed.
-pub fn serve(port: u16) -> io::Result<()> {
+pub fn serve(port: u16, to: To) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut listener = TcpListener::bind(([127, 0, 0, 1], port).into())?;
     poll.registry()
@@ -51,11 +58,20 @@ pub fn serve(port: u16) -> io::Result<()> {
             }
             let Token(key) = event.token();
             let alive = match connections.get_mut(key) {
-                Some(connection) => connection.turn(&mut buffer, &mut answers).unwrap_or(false),
+                Some(connection) => connection
+                    .turn(&mut buffer, &mut answers, to)
+                    .unwrap_or(false),
                 None => continue,
             };
             if !alive {
                 connections.remove(key);
+            }
+            // Empty unless it is for everyone. Who is gone is noticed at a turn of its own.
+            if !answers.is_empty() {
+                for (_, connection) in &mut connections {
+                    let _ = connection.write(&answers);
+                }
+                answers.clear();
             }
         }
     }
@@ -63,7 +79,7 @@ pub fn serve(port: u16) -> io::Result<()> {
 
 impl Connection {
     /// Whether the connection lives on.
-    fn turn(&mut self, buffer: &mut [u8], answers: &mut Vec<u8>) -> io::Result<bool> {
+    fn turn(&mut self, buffer: &mut [u8], answers: &mut Vec<u8>, to: To) -> io::Result<bool> {
         if !self.pending.is_empty() {
             let pending = std::mem::take(&mut self.pending);
             self.write(&pending)?;
@@ -80,11 +96,11 @@ impl Connection {
                 Err(error) => return Err(error),
             };
             if self.input.is_empty() {
-                let used = self.answer(&mut buffer[..n], answers)?;
+                let used = self.answer(&mut buffer[..n], answers, to)?;
                 self.input.extend_from_slice(&buffer[used..n]);
             } else {
                 let mut input = std::mem::take(&mut self.input);
-                let used = self.answer(&mut input, answers)?;
+                let used = self.answer(&mut input, answers, to)?;
                 input.drain(..used);
                 self.input = input;
             }
@@ -113,8 +129,9 @@ impl Connection {
         }
     }
 
-    /// Answers the frames that are there; returns how long they are.
-    fn answer(&mut self, bytes: &mut [u8], answers: &mut Vec<u8>) -> io::Result<usize> {
+    /// Answers the frames that are there; returns how long they are. What is for everyone is left in
+    /// `answers`.
+    fn answer(&mut self, bytes: &mut [u8], answers: &mut Vec<u8>, to: To) -> io::Result<usize> {
         let mut used = 0;
         while let Some(frame) = Frame::find(&bytes[used..]) {
             let Some(bytes) = bytes[used..].get_mut(..frame.end()) else {
@@ -125,7 +142,7 @@ impl Connection {
             frame.key.apply(payload);
             header[1] &= 0x7f;
             let header_size = frame.header_size - KEY_SIZE;
-            if payload.len() < IN_PLACE {
+            if payload.len() < IN_PLACE || to == To::Everyone {
                 answers.extend_from_slice(&header[..header_size]);
                 answers.extend_from_slice(payload);
                 continue;
@@ -138,7 +155,7 @@ impl Connection {
             }
             self.write(&bytes[KEY_SIZE..])?;
         }
-        if !answers.is_empty() {
+        if to == To::Sender && !answers.is_empty() {
             self.write(answers)?;
             answers.clear();
         }

@@ -11,14 +11,16 @@ use openline::proto::Opcode;
 use serde_json::json;
 
 use crate::Common;
+use crate::builtin::Builtin;
 use crate::load::{self, Exchange, Generator, KEY, Load, masked_frame};
 use crate::process::{Command, GENERATOR_CORE, Server, pin, raise_file_limit};
+use crate::rounds::Work;
 
 /// Peers that send Pings and messages of 64 KiB as fast as they can and never read, for `seconds`:
 /// how much the server's memory grows, and how long one that behaves waits for its echoes.
 pub fn flood(peers: usize, seconds: u64, common: Common) -> Result<(), Box<dyn Error>> {
     pin(GENERATOR_CORE)?;
-    for command in commands(common.servers()?)? {
+    for command in commands(common.servers("echo")?)? {
         let server = Server::start(&command)?;
         let mut good = load::open(&server, 0)?;
         let quiet = round_trips(&mut good, || false)?;
@@ -41,7 +43,7 @@ pub fn flood(peers: usize, seconds: u64, common: Common) -> Result<(), Box<dyn E
         let grown = most.saturating_sub(before);
         if common.json {
             let line = json!({
-                "server": server.name, "peers": peers, "seconds": seconds,
+                "what": "flood", "server": server.name, "peers": peers, "seconds": seconds,
                 "bytes_grown": grown, "bytes_sent": sent,
                 "p99_quiet_us": quiet.as_secs_f64() * 1e6, "p99_us": busy.as_secs_f64() * 1e6,
             });
@@ -67,14 +69,10 @@ pub fn claim(peers: usize, common: Common) -> Result<(), Box<dyn Error>> {
     if files < peers as u64 + 100 {
         return Err(format!("the limit of {files} open files is too low").into());
     }
-    for command in commands(common.servers()?)? {
+    for command in commands(common.servers("echo")?)? {
         let server = Server::start(&command)?;
         // What the first connection makes a server allocate once for all is not counted.
-        let one = Load {
-            connections: 1,
-            in_flight: 1,
-            size: 20,
-        };
+        let one = Load::new(1, 1, 20);
         let exchange = Exchange::binary(&server, one.size);
         Generator::open(&server, one, &exchange)?.run(MOMENT)?;
         thread::sleep(MOMENT);
@@ -93,7 +91,7 @@ pub fn claim(peers: usize, common: Common) -> Result<(), Box<dyn Error>> {
         let each = |from: u64| claimed.saturating_sub(from) as f64 / peers as f64;
         if common.json {
             let line = json!({
-                "server": server.name, "peers": peers,
+                "what": "claim", "server": server.name, "peers": peers,
                 "bytes_each": each(before), "bytes_beyond_idle": each(idle),
             });
             println!("{line}");
@@ -111,7 +109,7 @@ pub fn claim(peers: usize, common: Common) -> Result<(), Box<dyn Error>> {
 }
 
 fn commands(others: Vec<Command>) -> Result<Vec<Command>, Box<dyn Error>> {
-    let mut commands = vec![Command::builtin("openline", true)?];
+    let mut commands = vec![Command::builtin(Builtin::Openline)?];
     commands.extend(others);
     Ok(commands)
 }

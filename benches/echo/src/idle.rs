@@ -1,5 +1,7 @@
 //! What an idle connection costs in resident memory, fresh from its handshake and again after
 //! one message, which should leave no buffer behind.
+//!
+//! With compression agreed, the first is what it costs unused, and the message is compressed.
 
 use std::error::Error;
 use std::thread;
@@ -8,22 +10,40 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::Common;
+use crate::builtin::Builtin;
+use crate::compressed;
 use crate::load::{Exchange, Generator, Load};
 use crate::process::{Command, Server, raise_file_limit};
+use crate::rounds::Work;
 
-pub fn run(connections: usize, common: Common) -> Result<(), Box<dyn Error>> {
+/// `level` is that of compression, where it is to be agreed.
+pub fn run(connections: usize, level: Option<u32>, common: Common) -> Result<(), Box<dyn Error>> {
     let files = raise_file_limit()?;
     if files < connections as u64 + 100 {
         return Err(format!("the limit of {files} open files is too low").into());
     }
-    let mut commands = vec![
-        Command::builtin("raw", false)?,
-        Command::builtin("openline", true)?,
-    ];
-    commands.extend(common.servers()?);
+    let (mut commands, mode) = match level {
+        None => (
+            vec![
+                Command::builtin(Builtin::Raw)?,
+                Command::builtin(Builtin::Openline)?,
+            ],
+            "echo",
+        ),
+        Some(_) => (
+            vec![Command::builtin(Builtin::OpenlineCompressed)?],
+            "compressed",
+        ),
+    };
+    commands.extend(common.servers(mode)?);
     for command in &commands {
-        let server = Server::start(command)?;
-        let exchange = Exchange::binary(&server, load(1).size);
+        let command = command.fill("level", &level.unwrap_or_default().to_string());
+        let server = Server::start(&command)?;
+        let exchange = match level {
+            None => Exchange::binary(&server, load(1).size),
+            // Long enough to be worth it.
+            Some(level) => compressed::exchange(&server, &compressed::orders(1 << 10), level)?,
+        };
         // What the first connection makes a server allocate once for all is not counted.
         Generator::open(&server, load(1), &exchange)?.run(MOMENT)?;
         let before = rest(&server)?;
@@ -34,6 +54,7 @@ pub fn run(connections: usize, common: Common) -> Result<(), Box<dyn Error>> {
         let used = each(rest(&server)?);
         if common.json {
             let line = json!({
+                "what": "idle", "variant": level.map_or("plain", |_| "compressed"),
                 "server": server.name, "connections": connections,
                 "bytes_opened": opened, "bytes_used": used,
             });
@@ -56,11 +77,7 @@ fn rest(server: &Server) -> Result<u64, Box<dyn Error>> {
 }
 
 fn load(connections: usize) -> Load {
-    Load {
-        connections,
-        in_flight: 1,
-        size: 20,
-    }
+    Load::new(connections, 1, 20)
 }
 
 const MOMENT: Duration = Duration::from_millis(300);

@@ -13,6 +13,7 @@ use openline::proto::{FrameHeader, MaskingKey, Opcode};
 use socket2::{Domain, Socket, Type};
 
 use crate::process::Server;
+use crate::rounds::Work;
 
 /// So many connections, each with so many messages of so many bytes in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +23,25 @@ pub struct Load {
     pub size: usize,
 }
 
+impl Load {
+    pub const fn new(connections: usize, in_flight: usize, size: usize) -> Self {
+        Self {
+            connections,
+            in_flight,
+            size,
+        }
+    }
+}
+
 impl FromStr for Load {
     type Err = &'static str;
 
     fn from_str(argument: &str) -> Result<Self, Self::Err> {
         let numbers: Result<Vec<usize>, _> = argument.split(',').map(str::parse).collect();
         match numbers.as_deref() {
-            Ok(&[connections, in_flight, size]) if connections > 0 && in_flight > 0 => Ok(Self {
-                connections,
-                in_flight,
-                size,
-            }),
+            Ok(&[connections, in_flight, size]) if connections > 0 && in_flight > 0 => {
+                Ok(Self::new(connections, in_flight, size))
+            }
             _ => Err("CONNECTIONS,IN-FLIGHT,BYTES is asked for"),
         }
     }
@@ -76,9 +85,9 @@ impl Exchange {
 
 /// Open connections to one server, at rest between two runs.
 pub struct Generator {
-    poll: Poll,
-    connections: Vec<Connection>,
-    in_flight: usize,
+    pub poll: Poll,
+    pub connections: Vec<Connection>,
+    pub in_flight: usize,
     /// The frames that are sent, in a row, so that any number in flight is one write.
     frames: Vec<u8>,
     frame_size: usize,
@@ -86,7 +95,7 @@ pub struct Generator {
     buffer: Vec<u8>,
 }
 
-struct Connection {
+pub struct Connection {
     stream: TcpStream,
     /// The bytes to write that the kernel has not taken, and where in a frame they begin.
     unsent: usize,
@@ -124,9 +133,31 @@ impl Generator {
         })
     }
 
+    /// Has the first connection send so many messages, each of which is to come to all.
+    pub fn publish(&mut self, count: usize) -> io::Result<()> {
+        for connection in &mut self.connections {
+            connection.awaited += count * self.echo.len();
+        }
+        self.connections[0].unsent += count * self.frame_size;
+        self.flush_publisher()
+    }
+
+    /// Goes on with what the kernel did not take of it.
+    pub fn flush_publisher(&mut self) -> io::Result<()> {
+        self.connections[0].write(&self.frames, self.frame_size)
+    }
+
+    /// Takes what has come to the connection of this number; returns how many messages that
+    /// completed.
+    pub fn receive(&mut self, number: usize) -> Result<usize, Box<dyn Error>> {
+        self.connections[number].read(&mut self.buffer, &self.echo)
+    }
+}
+
+impl Work for Generator {
     /// Keeps messages in flight for about `window`, then waits for the last echo; returns how
     /// many messages came back.
-    pub fn run(&mut self, window: Duration) -> Result<u64, Box<dyn Error>> {
+    fn run(&mut self, window: Duration) -> Result<u64, Box<dyn Error>> {
         let end = Instant::now() + window;
         let mut messages = 0;
         let mut working = self.connections.len();
@@ -245,17 +276,21 @@ pub fn open_offering(
     Ok(stream)
 }
 
-/// The opening handshake with the key and the answer of RFC 6455 §1.3.
-fn shake_hands(
-    stream: &mut std::net::TcpStream,
+/// A request with the key of RFC 6455 §1.3, and these lines.
+pub fn request(address: SocketAddr, offer: &str) -> String {
+    format!(
+        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
+    )
+}
+
+/// The opening handshake.
+pub fn shake_hands(
+    stream: &mut (impl Read + Write),
     address: SocketAddr,
     offer: &str,
 ) -> Result<(), Box<dyn Error>> {
-    write!(
-        stream,
-        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
-    )?;
+    stream.write_all(request(address, offer).as_bytes())?;
     let mut answer = Vec::new();
     let mut buffer = [0; 1024];
     while !answer.ends_with(b"\r\n\r\n") {
@@ -264,7 +299,11 @@ fn shake_hands(
             n => answer.extend_from_slice(&buffer[..n]),
         }
     }
-    let answer = String::from_utf8_lossy(&answer);
+    check_answer(&String::from_utf8_lossy(&answer), offer)
+}
+
+/// Whether it accepts the request, and takes what it offered.
+pub fn check_answer(answer: &str, offer: &str) -> Result<(), Box<dyn Error>> {
     if !answer.starts_with("HTTP/1.1 101 ") || !answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
         return Err(format!("the server refused the handshake: {answer}").into());
     }
@@ -313,4 +352,4 @@ pub fn header(opcode: Opcode, payload_len: usize, mask: Option<MaskingKey>) -> V
 }
 
 /// How long a server may leave the generator without a byte.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);

@@ -8,9 +8,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
+use clap::ValueEnum;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
+
+use crate::builtin::Builtin;
 
 /// Where servers run; the generator runs on the other.
 pub const SERVER_CORE: usize = 0;
@@ -26,14 +29,34 @@ pub struct Command {
 }
 
 impl Command {
-    /// This program, as the server of that name.
-    pub fn builtin(name: &str, websocket: bool) -> io::Result<Self> {
+    /// This program, as one of its own servers.
+    pub fn builtin(server: Builtin) -> io::Result<Self> {
         let program = std::env::current_exe()?.to_string_lossy().into_owned();
+        let value = server.to_possible_value();
+        let kind = value.as_ref().map_or("", |value| value.get_name());
         Ok(Self {
-            name: name.to_owned(),
-            words: vec![program, name.to_owned(), "{port}".to_owned()],
-            websocket,
+            name: server.label().to_owned(),
+            words: [&program, "serve", kind, "{port}"]
+                .map(str::to_owned)
+                .into(),
+            websocket: server.is_websocket(),
         })
+    }
+
+    /// The same with these words behind it.
+    pub fn with<const N: usize>(mut self, words: [&str; N]) -> Self {
+        self.words.extend(words.map(str::to_owned));
+        self
+    }
+
+    /// The same with something in the place of `{name}`.
+    pub fn fill(&self, name: &str, value: &str) -> Self {
+        let place = format!("{{{name}}}");
+        let words = self.words.iter().map(|word| word.replace(&place, value));
+        Self {
+            words: words.collect(),
+            ..self.clone()
+        }
     }
 }
 
@@ -68,11 +91,10 @@ impl Server {
     /// Starts the server on its core and waits until it takes connections.
     pub fn start(command: &Command) -> Result<Self, Box<dyn Error>> {
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
-        let port = address.port().to_string();
         let mut words = command
+            .fill("port", &address.port().to_string())
             .words
-            .iter()
-            .map(|word| word.replace("{port}", &port));
+            .into_iter();
         let program = words.next().ok_or("a command has a first word")?;
         // A child starts where the thread that starts it may run.
         pin(SERVER_CORE)?;
@@ -101,17 +123,32 @@ impl Server {
         Ok(server)
     }
 
-    /// The nanoseconds that all its threads have run.
+    /// What all its threads have run.
     ///
     /// Exact while they sleep: the kernel counts a thread's time when it leaves the core.
-    pub fn cpu_time(&self) -> Result<u64, Box<dyn Error>> {
-        let mut sum = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+    pub fn spent(&self) -> Result<Spent, Box<dyn Error>> {
+        let process = format!("/proc/{}", self.child.id());
+        let mut nanoseconds = 0;
+        for task in fs::read_dir(format!("{process}/task"))? {
             let schedstat = fs::read_to_string(task?.path().join("schedstat"))?;
             let ran = schedstat.split_whitespace().next();
-            sum += ran.ok_or("schedstat is empty")?.parse::<u64>()?;
+            nanoseconds += ran.ok_or("schedstat is empty")?.parse::<u64>()?;
         }
-        Ok(sum)
+        let stat = fs::read_to_string(format!("{process}/stat"))?;
+        // The program's name, in parentheses, may hold anything.
+        let (_, fields) = stat.rsplit_once(')').ok_or("stat has no name")?;
+        let ticks = |field: usize| -> Result<u64, Box<dyn Error>> {
+            let field = fields
+                .split_whitespace()
+                .nth(field)
+                .ok_or("stat is short")?;
+            Ok(field.parse()?)
+        };
+        Ok(Spent {
+            nanoseconds,
+            user: ticks(USER_TIME)?,
+            system: ticks(SYSTEM_TIME)?,
+        })
     }
 
     /// The bytes of its memory that are resident.
@@ -122,6 +159,28 @@ impl Server {
         Ok(kibibytes.ok_or("no VmRSS")?.parse::<u64>()? << 10)
     }
 }
+
+/// What a process has run: exactly, and in ticks, of which the kernel says in which mode they were.
+#[derive(Clone, Copy)]
+pub struct Spent {
+    pub nanoseconds: u64,
+    pub user: u64,
+    pub system: u64,
+}
+
+impl Spent {
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            nanoseconds: self.nanoseconds - before.nanoseconds,
+            user: self.user - before.user,
+            system: self.system - before.system,
+        }
+    }
+}
+
+/// The fields of `stat` behind the program's name.
+const USER_TIME: usize = 11;
+const SYSTEM_TIME: usize = 12;
 
 impl Drop for Server {
     fn drop(&mut self) {

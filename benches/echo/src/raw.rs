@@ -1,4 +1,5 @@
-//! The ruler: a TCP echo with nothing between one read and one write.
+//! The ruler: a TCP echo with nothing between one read and one write; and for handshakes, a server
+//! that answers with bytes that it always has ready.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -14,6 +15,17 @@ struct Connection {
 
 /// Echoes bytes until it is killed.
 pub fn serve(port: u16) -> io::Result<()> {
+    run(port, Connection::turn)
+}
+
+/// Answers what is taken for an opening handshake, and then what is taken for a Close, until it is
+/// killed.
+pub fn open_and_close(port: u16) -> io::Result<()> {
+    run(port, Connection::answer)
+}
+
+/// Calls `turn` for every connection that is ready, until that says that it lives no longer.
+fn run(port: u16, turn: impl Fn(&mut Connection, &mut [u8]) -> io::Result<bool>) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut listener = TcpListener::bind(([127, 0, 0, 1], port).into())?;
     poll.registry()
@@ -30,7 +42,7 @@ pub fn serve(port: u16) -> io::Result<()> {
             }
             let Token(key) = event.token();
             let alive = match connections.get_mut(key) {
-                Some(connection) => connection.turn(&mut buffer).unwrap_or(false),
+                Some(connection) => turn(connection, &mut buffer).unwrap_or(false),
                 None => continue,
             };
             if !alive {
@@ -61,6 +73,23 @@ impl Connection {
             }
         }
         Ok(true)
+    }
+
+    /// The same for one that is opened and closed.
+    fn answer(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        match self.stream.read(buffer) {
+            Ok(0) => Ok(false),
+            Ok(n) if buffer[..n].ends_with(b"\r\n\r\n") => {
+                self.stream.write_all(SWITCHING)?;
+                Ok(true)
+            }
+            Ok(_) => {
+                self.stream.write_all(&CLOSE)?;
+                Ok(false)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -96,5 +125,11 @@ fn accept(
         });
     }
 }
+
+/// The answer to the key that the generator always has (RFC 6455 §1.3).
+const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+/// Normal closure, 1000.
+const CLOSE: [u8; 4] = [0x88, 2, 0x03, 0xe8];
 
 const LISTENER: Token = Token(usize::MAX);

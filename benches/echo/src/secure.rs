@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use openline::net::ServerTls;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
 use crate::Common;
+use crate::builtin::Builtin;
+use crate::certificate::Certificate;
+use crate::load;
 use crate::process::{Command, Server, raise_file_limit};
 
 const PING: u8 = 0x89;
@@ -24,14 +25,12 @@ const MOMENT: Duration = Duration::from_millis(500);
 
 pub fn run(connections: usize, common: Common) -> Result<(), Box<dyn Error>> {
     raise_file_limit()?;
-    if !common.peers.is_empty() {
-        return Err("the peers' servers speak no TLS; --server takes one that does".into());
-    }
-    let mut commands = vec![Command::builtin("openline-tls", true)?];
-    commands.extend(common.server);
+    let certificate = Certificate::make()?;
+    let config = Arc::new(config(&certificate)?);
+    let mut commands = vec![Command::builtin(Builtin::OpenlineTls)?.with(["{cert}", "{key}"])];
+    commands.extend(common.servers("tls")?);
     for command in &commands {
-        let server = Server::start(command)?;
-        let config = Arc::new(config()?);
+        let server = Server::start(&certificate.fill(command))?;
         // What the first connection makes a server allocate once for all is not counted.
         for n in 0..100 {
             exchange(&mut open(server.address, n, &config)?)?;
@@ -49,6 +48,7 @@ pub fn run(connections: usize, common: Common) -> Result<(), Box<dyn Error>> {
         let used = each(rest(&server)?);
         if common.json {
             let line = json!({
+                "what": "idle", "variant": "tls",
                 "server": server.name, "connections": connections,
                 "bytes_opened": opened, "bytes_used": used,
             });
@@ -62,13 +62,6 @@ pub fn run(connections: usize, common: Common) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-/// A certificate made now.
-pub fn certificate() -> Result<ServerTls, Box<dyn Error>> {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])?;
-    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    Ok(ServerTls::from_pem(certificate.as_bytes(), key.as_bytes())?)
 }
 
 type Stream = StreamOwned<ClientConnection, TcpStream>;
@@ -87,20 +80,8 @@ fn open(
     let name = ServerName::try_from("localhost")?;
     let session = ClientConnection::new(Arc::clone(config), name)?;
     let mut stream = StreamOwned::new(session, TcpStream::from(socket));
-    stream.write_all(
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-    )?;
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte)?;
-        head.extend(byte);
-    }
-    match head.starts_with(b"HTTP/1.1 101 ") {
-        true => Ok(stream),
-        false => Err(String::from_utf8_lossy(&head).into()),
-    }
+    load::shake_hands(&mut stream, server, "")?;
+    Ok(stream)
 }
 
 /// A message there and back.
@@ -130,53 +111,11 @@ fn rest(server: &Server) -> Result<u64, Box<dyn Error>> {
     server.resident()
 }
 
-/// A client that takes any certificate: it is to measure, and talks to itself.
-fn config() -> Result<ClientConfig, rustls::Error> {
+/// A client that trusts this certificate and no other.
+fn config(certificate: &Certificate) -> Result<ClientConfig, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.der.clone())?;
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions()?;
-    let verifier = Arc::new(Anyone);
-    Ok(builder
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth())
-}
-
-#[derive(Debug)]
-struct Anyone;
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider()
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

@@ -1,72 +1,117 @@
-//! Echo servers of the peers, one thread each: `echo NAME PORT`, or `echo` for the names.
+//! Echo servers of the peers, one thread each.
 //!
-//! All speak over the same sockets and have the same opening handshake, which none of them is
-//! measured by: what differs is how messages are read and written.
+//! All speak over the same sockets, and but for `handshakes` and `compressed` have the same opening
+//! handshake, which none of them is measured by: what differs is how messages are read and written.
 
+mod broadcast;
+mod head;
+mod opening;
+mod secure;
 mod servers;
+mod settings;
 
 use std::env;
 use std::error::Error;
-use std::io::{self, ErrorKind};
+use std::process::ExitCode;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tungstenite::handshake::derive_accept_key;
+use tokio::task::{LocalSet, spawn_local};
+use tokio_rustls::TlsAcceptor;
 
-/// The bytes of a request's head.
-const HEAD_MAX: usize = 16 << 10;
+use broadcast::Hub;
+use servers::Served;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let [name, port] = arguments.as_slice() else {
-        println!("{}", servers::NAMES.join("\n"));
-        return Ok(());
-    };
-    let port = port.parse()?;
-    if !servers::NAMES.contains(&name.as_str()) {
-        return Err(format!("{name} is none of {}", servers::NAMES.join(", ")).into());
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, listen(name.clone(), port))
+const USAGE: &str = "\
+usage: echo MODE                      the names of those that can
+       echo echo NAME PORT            sends every message back
+       echo tls NAME PORT CERT KEY    the same over TLS, with these PEM files
+       echo handshakes NAME PORT      the same, opened by each peer's own code
+       echo broadcast NAME PORT       sends to everyone what one sends
+       echo compressed NAME PORT LEVEL  echoes with compression: 1 to 9";
+
+/// What a server does.
+#[derive(Clone)]
+enum Mode {
+    Echo,
+    Tls(TlsAcceptor),
+    Handshakes,
+    Broadcast(Hub),
+    Compressed(yawc::Options),
 }
 
-async fn listen(name: String, port: u16) -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
+    let [mode, more @ ..] = arguments else {
+        return Err(USAGE.into());
+    };
+    let names = names(mode).ok_or(USAGE)?;
+    let [name, port, more @ ..] = more else {
+        println!("{}", names.join("\n"));
+        return Ok(());
+    };
+    if !names.contains(name) {
+        return Err(format!("{mode}: {name} is none of {}", names.join(", ")).into());
+    }
+    let mode = match (*mode, more) {
+        ("echo", []) => Mode::Echo,
+        ("tls", [certificate, key]) => {
+            Mode::Tls(secure::acceptor(certificate.as_ref(), key.as_ref())?)
+        }
+        ("handshakes", []) => Mode::Handshakes,
+        ("broadcast", []) => Mode::Broadcast(Hub::new(name)),
+        ("compressed", [level]) => Mode::Compressed(settings::yawc_compressed(level.parse()?)),
+        _ => return Err(USAGE.into()),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    LocalSet::new().block_on(&runtime, listen((*name).to_owned(), port.parse()?, mode))
+}
+
+/// Those that can do it.
+fn names(mode: &str) -> Option<&'static [&'static str]> {
+    match mode {
+        "echo" | "tls" => Some(&servers::NAMES),
+        "handshakes" => Some(&opening::NAMES),
+        "broadcast" => Some(&broadcast::NAMES),
+        "compressed" => Some(&["yawc"]),
+        _ => None,
+    }
+}
+
+async fn listen(name: String, port: u16, mode: Mode) -> Served {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let name = name.clone();
-        tokio::task::spawn_local(async move {
+        let (name, mode) = (name.clone(), mode.clone());
+        spawn_local(async move {
             // How a connection ends is the generator's to judge.
-            if let Ok(stream) = shake_hands(stream).await {
-                let _ = servers::echo(&name, stream).await;
-            }
+            let _ = serve(&name, stream, mode).await;
         });
     }
 }
 
-/// The opening handshake. The generator sends nothing before it is answered.
-async fn shake_hands(mut stream: TcpStream) -> io::Result<TcpStream> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        if head.len() > HEAD_MAX || stream.read_buf(&mut head).await? == 0 {
-            return Err(ErrorKind::InvalidData.into());
+async fn serve(name: &str, stream: TcpStream, mode: Mode) -> Served {
+    match mode {
+        Mode::Echo => servers::serve(name, head::shake_hands(stream).await?).await,
+        Mode::Tls(acceptor) => {
+            let stream = acceptor.accept(stream).await?;
+            servers::serve(name, head::shake_hands(stream).await?).await
         }
+        Mode::Handshakes => opening::serve(name, stream).await,
+        Mode::Broadcast(hub) => hub.serve(head::shake_hands(stream).await?).await,
+        Mode::Compressed(options) => opening::yawc(stream, options).await,
     }
-    let head = String::from_utf8_lossy(&head);
-    let key = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        let is_key = name.eq_ignore_ascii_case("Sec-WebSocket-Key");
-        is_key.then_some(value.trim())
-    });
-    let accept = derive_accept_key(key.ok_or(ErrorKind::InvalidData)?.as_bytes());
-    let answer = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    );
-    stream.write_all(answer.as_bytes()).await?;
-    Ok(stream)
 }

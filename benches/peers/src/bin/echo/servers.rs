@@ -6,24 +6,19 @@
 
 use std::error::Error;
 
-use fastwebsockets::{FragmentCollector, OpCode};
+use fastwebsockets::{FragmentCollector, OpCode, WebSocket};
 use futures_util::io::{BufReader, BufWriter};
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
-use soketto::Mode;
 use soketto::connection::Builder;
-use tokio::io::BufStream;
-use tokio::net::TcpStream;
-use tokio_util::compat::TokioAsyncReadCompatExt;
-use tungstenite::protocol::{Role, WebSocketConfig};
+use soketto::{Mode, Receiver, Sender};
+use tokio::io::{AsyncRead, AsyncWrite, BufStream};
+use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 use web_socket::{DataType, MessageType};
 use wtx::collection::Vector;
 use wtx::rng::Xorshift64;
 use wtx::web_socket::{Frame, WebSocketBuffer, WebSocketOwned, WebSocketPayloadOrigin};
 
-/// What a message may have, and what all are told where it can be told.
-const MESSAGE_MAX: usize = 16 << 20;
-/// Of those that do not bring one.
-const BUFFER: usize = 16 << 10;
+use crate::settings::{self, BUFFER, Data, MESSAGE_MAX};
 
 pub const NAMES: [&str; 8] = [
     "tokio-tungstenite",
@@ -36,34 +31,60 @@ pub const NAMES: [&str; 8] = [
     "soketto",
 ];
 
-type Echoed = Result<(), Box<dyn Error>>;
+/// How a connection went until it ended.
+pub type Served = Result<(), Box<dyn Error>>;
+
+/// A connection, plain or over TLS.
+pub trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Socket for S {}
 
 /// Sends every message back until the connection ends.
-pub async fn echo(name: &str, stream: TcpStream) -> Echoed {
+pub async fn serve(name: &str, stream: impl Socket + wtx::stream::Stream) -> Served {
     match name {
-        "tokio-tungstenite" => tungstenite(stream).await,
-        "tokio-websockets" => tokio_websockets(stream).await,
-        "fastwebsockets" => fastwebsockets(stream).await,
-        "sockudo-ws" => sockudo(stream).await,
-        "yawc" => yawc(stream).await,
-        "wtx" => wtx(stream).await,
+        "tokio-tungstenite" => pump(settings::tungstenite_stream(stream).await).await,
+        "tokio-websockets" => pump(settings::tokio_websockets().serve(stream)).await,
+        "fastwebsockets" => {
+            let role = fastwebsockets::Role::Server;
+            fastwebsockets(WebSocket::after_handshake(stream, role)).await
+        }
+        "sockudo-ws" => {
+            let (role, config) = (sockudo_ws::Role::Server, settings::sockudo());
+            pump(sockudo_ws::WebSocketStream::from_raw(stream, role, config)).await
+        }
+        "yawc" => {
+            let (role, options) = (yawc::Role::Server, settings::yawc());
+            yawc(yawc::WebSocket::from_stream(stream, role, options)?).await
+        }
+        "wtx" => {
+            let buffer = WebSocketBuffer::with_capacity(BUFFER, 0, 0)?;
+            let random = Xorshift64::new(7);
+            wtx(WebSocketOwned::new((), false, random, stream, buffer)).await
+        }
         "web-socket" => web_socket(stream).await,
-        "soketto" => soketto(stream).await,
+        "soketto" => {
+            let mut builder = Builder::new(soketto_buffered(stream), Mode::Server);
+            builder.set_max_message_size(MESSAGE_MAX);
+            builder.set_max_frame_size(MESSAGE_MAX);
+            let (sender, receiver) = builder.finish();
+            soketto(sender, receiver).await
+        }
         other => unreachable!("{other} is not among the names"),
     }
 }
 
 /// For those that are a stream and a sink: what has come is answered, and then flushed.
-async fn pump<S, M, E>(mut socket: S, is_data: impl Fn(&M) -> bool) -> Echoed
+pub async fn pump<S, M, E>(mut socket: S) -> Served
 where
     S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
+    M: Data,
     E: Error + 'static,
 {
     while let Some(message) = socket.next().await {
         let mut next = Some(message);
         while let Some(message) = next {
             let message = message?;
-            if is_data(&message) {
+            if message.is_data() {
                 socket.feed(message).await?;
             }
             next = socket.next().now_or_never().flatten();
@@ -73,55 +94,12 @@ where
     Ok(())
 }
 
-async fn tungstenite(stream: TcpStream) -> Echoed {
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_MAX))
-        .max_frame_size(Some(MESSAGE_MAX));
-    let socket =
-        tokio_tungstenite::WebSocketStream::from_raw_socket(stream, Role::Server, Some(config));
-    pump(socket.await, |message: &tungstenite::Message| {
-        message.is_text() || message.is_binary()
-    })
-    .await
-}
-
-async fn tokio_websockets(stream: TcpStream) -> Echoed {
-    let limits = tokio_websockets::Limits::default().max_payload_len(Some(MESSAGE_MAX));
-    let socket = tokio_websockets::ServerBuilder::new()
-        .limits(limits)
-        .serve(stream);
-    pump(socket, |message: &tokio_websockets::Message| {
-        message.is_text() || message.is_binary()
-    })
-    .await
-}
-
-async fn sockudo(stream: TcpStream) -> Echoed {
-    let config = sockudo_ws::Config::builder()
-        .auto_ping(false)
-        .idle_timeout(0)
-        .max_message_size(MESSAGE_MAX)
-        .max_frame_size(MESSAGE_MAX)
-        .build();
-    let socket = sockudo_ws::WebSocketStream::from_raw(stream, sockudo_ws::Role::Server, config);
-    pump(socket, |message: &sockudo_ws::Message| {
-        matches!(
-            message,
-            sockudo_ws::Message::Text(_) | sockudo_ws::Message::Binary(_)
-        )
-    })
-    .await
-}
-
-async fn yawc(stream: TcpStream) -> Echoed {
-    let options = yawc::Options::default()
-        .with_utf8()
-        .with_limits(MESSAGE_MAX, MESSAGE_MAX);
-    let mut socket = yawc::WebSocket::from_stream(stream, yawc::Role::Server, options)?;
+/// The same for yawc, whose stream has no errors but ends.
+pub async fn yawc(mut socket: yawc::WebSocket<impl Socket>) -> Served {
     while let Some(frame) = socket.next().await {
         let mut next = Some(frame);
         while let Some(frame) = next {
-            if matches!(frame.opcode(), yawc::OpCode::Text | yawc::OpCode::Binary) {
+            if frame.is_data() {
                 socket.feed(frame).await?;
             }
             next = socket.next().now_or_never().flatten();
@@ -131,9 +109,7 @@ async fn yawc(stream: TcpStream) -> Echoed {
     Ok(())
 }
 
-async fn fastwebsockets(stream: TcpStream) -> Echoed {
-    let mut socket =
-        fastwebsockets::WebSocket::after_handshake(stream, fastwebsockets::Role::Server);
+pub async fn fastwebsockets(mut socket: WebSocket<impl Socket>) -> Served {
     socket.set_max_message_size(MESSAGE_MAX);
     let mut socket = FragmentCollector::new(socket);
     loop {
@@ -146,10 +122,10 @@ async fn fastwebsockets(stream: TcpStream) -> Echoed {
     }
 }
 
-async fn wtx(stream: TcpStream) -> Echoed {
-    let buffer = WebSocketBuffer::with_capacity(BUFFER, 0, 0)?;
-    let mut socket =
-        WebSocketOwned::<_, _, _, false>::new((), false, Xorshift64::new(7), stream, buffer);
+pub async fn wtx<S>(mut socket: WebSocketOwned<(), Xorshift64, S, false>) -> Served
+where
+    S: wtx::stream::Stream,
+{
     let mut message = Vector::new();
     loop {
         let frame = socket
@@ -168,7 +144,7 @@ async fn wtx(stream: TcpStream) -> Echoed {
     }
 }
 
-async fn web_socket(stream: TcpStream) -> Echoed {
+async fn web_socket(stream: impl Socket) -> Served {
     let stream = BufStream::with_capacity(BUFFER, BUFFER, stream);
     let mut socket = web_socket::WebSocket::server(stream);
     socket.max_payload_len = MESSAGE_MAX;
@@ -187,13 +163,18 @@ async fn web_socket(stream: TcpStream) -> Echoed {
     }
 }
 
-async fn soketto(stream: TcpStream) -> Echoed {
-    let stream =
-        BufReader::with_capacity(BUFFER, BufWriter::with_capacity(BUFFER, stream.compat()));
-    let mut builder = Builder::new(stream, Mode::Server);
-    builder.set_max_message_size(MESSAGE_MAX);
-    builder.set_max_frame_size(MESSAGE_MAX);
-    let (mut sender, mut receiver) = builder.finish();
+/// What soketto's documentation would have between it and a stream.
+pub type SokettoStream<S> = BufReader<BufWriter<Compat<S>>>;
+
+pub fn soketto_buffered<S: Socket>(stream: S) -> SokettoStream<S> {
+    let writer = BufWriter::with_capacity(BUFFER, stream.compat());
+    BufReader::with_capacity(BUFFER, writer)
+}
+
+pub async fn soketto<S: Socket>(
+    mut sender: Sender<SokettoStream<S>>,
+    mut receiver: Receiver<SokettoStream<S>>,
+) -> Served {
     let mut message = Vec::new();
     loop {
         message.clear();

@@ -1,0 +1,303 @@
+//! Every server in turn under every load, round after round.
+//!
+//! A ratio is taken within a round, server against ruler, so that what the machine does to both
+//! cancels; the figure is the median over the rounds that were not odd. Rounds are added until
+//! enough are kept, or a bound is reached.
+
+use std::error::Error;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::load::Load;
+use crate::process::{Command, GENERATOR_CORE, Server, Spent, cache_line_round_trip, pin};
+use crate::quartiles::quartiles;
+
+/// How to measure, and how to say it.
+pub struct Settings {
+    /// How many rounds are to be kept.
+    pub rounds: usize,
+    pub window: Duration,
+    pub json: bool,
+}
+
+/// A load, and what openline is to keep under it.
+pub struct Case<'a> {
+    pub what: What,
+    pub load: Load,
+    /// The bytes that each server sends for each thing that is counted.
+    pub sizes: Vec<usize>,
+    /// Puts the load on the server of this number.
+    pub begin: Box<Begin<'a>>,
+    pub goal: Goal,
+}
+
+pub type Begin<'a> = dyn Fn(usize, &Server) -> Result<Box<dyn Work>, Box<dyn Error>> + 'a;
+
+/// What is counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Echo,
+    Compressed,
+    Delivery,
+    Handshake,
+}
+
+/// The most that openline may take, where that is said.
+#[derive(Clone, Copy, Default)]
+pub struct Goal {
+    /// As a ratio to the ruler.
+    pub ratio: Option<f64>,
+    /// Nanoseconds in user mode.
+    pub user: Option<f64>,
+}
+
+/// A load that has begun, at rest between two runs.
+pub trait Work {
+    /// Goes on for about `window` and comes to rest; answers how much was done.
+    fn run(&mut self, window: Duration) -> Result<u64, Box<dyn Error>>;
+}
+
+/// A round's measurements, the ruler's first.
+struct Round {
+    cache_line: f64,
+    figures: Vec<Figure>,
+}
+
+struct Figure {
+    count: u64,
+    elapsed: Duration,
+    spent: Spent,
+}
+
+/// The servers, started, and this thread on the core that is not theirs.
+pub fn start(commands: &[Command]) -> Result<Vec<Server>, Box<dyn Error>> {
+    pin(GENERATOR_CORE)?;
+    commands.iter().map(Server::start).collect()
+}
+
+/// Measures the servers, of which the first is the ruler, and prints what comes of it.
+pub fn run<'a>(
+    settings: &Settings,
+    servers: &[Server],
+    cases: impl IntoIterator<Item = Case<'a>>,
+) -> Result<(), Box<dyn Error>> {
+    for case in cases {
+        let mut all: Vec<Round> = Vec::new();
+        let most = settings.rounds * ROUNDS_FACTOR;
+        while all.len() < most && without_odd(&all).len() < settings.rounds {
+            all.push(round(servers, &case, settings.window, all.len())?);
+        }
+        print(settings, servers, &case, &all);
+    }
+    Ok(())
+}
+
+fn round(
+    servers: &[Server],
+    case: &Case<'_>,
+    window: Duration,
+    number: usize,
+) -> Result<Round, Box<dyn Error>> {
+    let cache_line = cache_line_round_trip()?;
+    let mut figures: Vec<Option<Figure>> = servers.iter().map(|_| None).collect();
+    for turn in 0..servers.len() {
+        // Each goes first equally often.
+        let turn = (number + turn) % servers.len();
+        let server = &servers[turn];
+        let measured = (case.begin)(turn, server).and_then(|work| measure(server, work, window));
+        let measured = measured.map_err(|error| format!("{}: {error}", server.name))?;
+        figures[turn] = Some(measured);
+    }
+    Ok(Round {
+        cache_line,
+        figures: figures.into_iter().flatten().collect(),
+    })
+}
+
+fn measure(
+    server: &Server,
+    mut work: Box<dyn Work>,
+    window: Duration,
+) -> Result<Figure, Box<dyn Error>> {
+    work.run(window / 5)?;
+    thread::sleep(REST);
+    let before = server.spent()?;
+    let begun = Instant::now();
+    let count = work.run(window)?;
+    let elapsed = begun.elapsed();
+    thread::sleep(REST);
+    if count == 0 {
+        return Err("nothing came back".into());
+    }
+    Ok(Figure {
+        count,
+        elapsed,
+        spent: server.spent()?.since(before),
+    })
+}
+
+/// Without the rounds in which the cores were far apart, or the ruler far from its median:
+/// something else ran then.
+fn without_odd(rounds: &[Round]) -> Vec<&Round> {
+    if rounds.is_empty() {
+        return Vec::new();
+    }
+    let [_, cache_line, _] = quartiles(rounds.iter().map(|round| round.cache_line).collect());
+    let [_, ruler, _] = quartiles(rounds.iter().map(Round::ruler).collect());
+    let like = |value: f64, median: f64| value < 1.5 * median && value > median / 1.5;
+    let odd = |round: &&Round| !like(round.cache_line, cache_line) || !like(round.ruler(), ruler);
+    rounds.iter().filter(|round| !odd(round)).collect()
+}
+
+impl Round {
+    fn ruler(&self) -> f64 {
+        self.figures[0].nanoseconds()
+    }
+}
+
+impl Figure {
+    /// Of each thing that is counted.
+    fn nanoseconds(&self) -> f64 {
+        self.spent.nanoseconds as f64 / self.count as f64
+    }
+}
+
+/// The nanoseconds in user mode of each thing that is counted, and their standard error.
+///
+/// The kernel looks at each tick in which mode a process is, and so tells what part of its time
+/// that was; the time itself it counts exactly. A round has too few ticks to tell the part from
+/// chance: all are taken together, and how far they differ says how good that is.
+fn user(rounds: &[&Round], server: usize) -> Option<[f64; 2]> {
+    let figures = || rounds.iter().map(|round| &round.figures[server]);
+    let user: u64 = figures().map(|figure| figure.spent.user).sum();
+    let both: u64 = user + figures().map(|figure| figure.spent.system).sum::<u64>();
+    // None at all is too few to tell.
+    if user == 0 || rounds.len() < 2 {
+        return None;
+    }
+    let part = user as f64 / both as f64;
+    let [_, nanoseconds, _] = quartiles(figures().map(Figure::nanoseconds).collect());
+    // Of a sum of n the deviations add up to n times the variance of one.
+    let squares: f64 = figures()
+        .map(|figure| {
+            let Spent { user, system, .. } = figure.spent;
+            (user as f64 - part * (user + system) as f64).powi(2)
+        })
+        .sum();
+    let n = rounds.len() as f64;
+    let error = (squares * n / (n - 1.0)).sqrt() / both as f64;
+    Some([part * nanoseconds, error * nanoseconds])
+}
+
+fn print(settings: &Settings, servers: &[Server], case: &Case<'_>, all: &[Round]) {
+    let Case {
+        what, load, goal, ..
+    } = case;
+    let kept = without_odd(all);
+    let cache_line = quartiles(all.iter().map(|round| round.cache_line).collect());
+    if !settings.json {
+        let [low, median, high] = cache_line;
+        println!(
+            "{}: {} of {} rounds kept{}; cache line {median:.0} ns [{low:.0} to {high:.0}]",
+            what.describe(load),
+            kept.len(),
+            all.len(),
+            match kept.len() < settings.rounds {
+                true => ", fewer than wanted: the machine was not quiet",
+                false => "",
+            },
+        );
+    }
+    for (i, server) in servers.iter().enumerate() {
+        let column = || kept.iter().map(|round| round.figures[i].nanoseconds());
+        let nanoseconds = quartiles(column().collect());
+        let ratio = column().zip(kept.iter().map(|round| round.ruler()));
+        let ratio = quartiles(ratio.map(|(ours, ruler)| ours / ruler).collect());
+        let rates = kept.iter().map(|round| {
+            let figure = &round.figures[i];
+            figure.count as f64 / figure.elapsed.as_secs_f64()
+        });
+        let [_, rate, _] = quartiles(rates.collect());
+        let user = user(&kept, i);
+        let goal = match server.name == "openline" {
+            true => *goal,
+            false => Goal::default(),
+        };
+        if settings.json {
+            let line = json!({
+                "what": what.name(), "connections": load.connections,
+                "in_flight": load.in_flight, "size": load.size, "echo_size": case.sizes[i],
+                "server": server.name, "ruler": servers[0].name,
+                "rounds_kept": kept.len(), "rounds_measured": all.len(),
+                "rounds_wanted": settings.rounds, "cache_line_ns": cache_line,
+                "cpu_ns": nanoseconds, "ratio": ratio, "goal": goal.ratio,
+                "user_ns": user.map(|[user, _]| user), "user_error_ns": user.map(|[_, error]| error),
+                "user_goal_ns": goal.user, "per_second": rate,
+            });
+            println!("{line}");
+            continue;
+        }
+        let [low, median, high] = ratio;
+        let mut line = format!(
+            "  {:<18} {:>10.0} ns   {median:.3} [{low:.3} to {high:.3}]",
+            server.name, nanoseconds[1]
+        );
+        if let Some([user, error]) = user {
+            line += &format!("   user {user:.0} ±{error:.0} ns");
+        }
+        match what {
+            What::Compressed => line += &format!("   {} B", case.sizes[i]),
+            What::Handshake => line += &format!("   {rate:.0}/s"),
+            What::Echo | What::Delivery => {}
+        }
+        if let Some(goal) = goal.ratio {
+            line += &format!("   goal {goal:.2}{}", missed(median, goal));
+        }
+        if let (Some(goal), Some([user, _])) = (goal.user, user) {
+            line += &format!("   user goal {goal:.0} ns{}", missed(user, goal));
+        }
+        println!("{line}");
+    }
+}
+
+fn missed(value: f64, goal: f64) -> &'static str {
+    match value <= goal {
+        true => "",
+        false => " missed",
+    }
+}
+
+impl What {
+    /// Its name in JSON.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Compressed => "compressed",
+            Self::Delivery => "broadcast",
+            Self::Handshake => "handshakes",
+        }
+    }
+
+    fn describe(self, load: &Load) -> String {
+        let Load {
+            connections,
+            in_flight,
+            size,
+        } = load;
+        match self {
+            Self::Echo => load.to_string(),
+            Self::Compressed => format!("{load} of JSON, compressed"),
+            Self::Delivery => {
+                format!("{connections} subscribers, {in_flight} publications of {size} B in flight")
+            }
+            Self::Handshake => format!("{connections} connections at a time, opened and closed"),
+        }
+    }
+}
+
+/// Time for a server to fall asleep, so that the kernel has counted all it did.
+const REST: Duration = Duration::from_millis(5);
+/// How many times as many rounds as are wanted are measured at most.
+const ROUNDS_FACTOR: usize = 4;
