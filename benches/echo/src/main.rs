@@ -16,6 +16,7 @@ mod process;
 #[path = "../../floor/quartiles.rs"]
 mod quartiles;
 mod raw;
+mod report;
 mod rounds;
 mod secure;
 
@@ -32,14 +33,16 @@ use process::Command;
 const AFTER_HELP: &str = "\
 Servers run on core 0, the generator on core 1; leave the machine alone meanwhile. What a server \
 costs is the CPU time that the kernel counts for its process. --peers all builds and adds the \
-servers of other crates that can do what is measured. --json prints a line for each figure.
+servers of other crates that can do what is measured. --json prints a line for each figure, which \
+`report` makes tables and plots of.
 
 Examples:
   cargo run --release -- compare
   cargo run --release -- compare --peers all --json > echo.json
   cargo run --release -- compare --load 64,1,20 --rounds 50
   cargo run --release -- broadcast --peers tokio-tungstenite,yawc
-  cargo run --release -- idle --tls --peers all";
+  cargo run --release -- idle --tls --peers all
+  cargo run --release -- report echo.json idle.json --into ../../README.md";
 
 const SERVER_HELP: &str = "\
 --server adds any echo server for WebSocket that takes a port of 127.0.0.1:
@@ -135,6 +138,8 @@ enum Task {
         #[command(flatten)]
         common: Common,
     },
+    /// Tables and plots of what the others, and benches/peers, printed with --json
+    Report(report::Arguments),
     /// One of this program's own servers, by itself
     Serve {
         server: Builtin,
@@ -255,6 +260,7 @@ fn run(task: Task) -> Result<(), Box<dyn Error>> {
             common,
         } => hostile::flood(peers, seconds, common),
         Task::Claim { peers, common } => hostile::claim(peers.max(1), common),
+        Task::Report(arguments) => report::run(&arguments),
         Task::Serve {
             server,
             port,

@@ -147,6 +147,7 @@ pub fn print_json(row: &Row, figures: &[Figure], read_size: usize, charged: bool
         })
         .collect();
     let line = json!({
+        "what": "codec",
         "direction": direction,
         "role": role,
         "content": row.content.to_string(),
