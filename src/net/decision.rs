@@ -8,8 +8,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::net::mailbox::{Content, Letter};
 use crate::net::peer::ConnectionId;
-use crate::net::remote::{Content, Letter, Remote};
+use crate::net::remote::Remote;
 use crate::net::trace::Note;
 use crate::proto::{Acceptance, Refusal, Status};
 

@@ -83,6 +83,7 @@ mod handle;
 mod handler;
 mod hub;
 mod listener;
+mod mailbox;
 pub mod metrics;
 mod peer;
 mod proxy;

@@ -1,4 +1,4 @@
-//! Reaching loops from other threads: a mailbox each, and a waker that rings once a batch.
+//! Reaching loops from other threads.
 //!
 //! Nothing is lost in silence: a full mailbox and a loop that is gone are answered at once, and
 //! what can no longer be delivered comes to
@@ -7,12 +7,9 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use mio::{Registry, Token, Waker};
-
-use crate::net::connect::Found;
+use crate::net::mailbox::{Content, Item, Letter, Mailbox};
 use crate::net::metrics::{Counters, Metrics};
 use crate::net::peer::ConnectionId;
 use crate::net::topics::SubscribeError;
@@ -177,7 +174,7 @@ impl Remote {
     /// What each loop counts, and the letters that wait for it.
     pub(super) fn counted(&self) -> impl Iterator<Item = (&Counters, usize)> {
         let mailboxes = self.group.iter();
-        mailboxes.map(|mailbox| (&*mailbox.counters, mailbox.lock().items.len()))
+        mailboxes.map(|mailbox| (&*mailbox.counters, mailbox.len()))
     }
 
     /// Those whose mailboxes these are.
@@ -246,124 +243,3 @@ impl fmt::Display for Undelivered {
 }
 
 impl Error for Undelivered {}
-
-/// What comes from another thread.
-#[derive(Debug)]
-pub(super) enum Item {
-    Letter(Letter),
-    /// To all who subscribe to a topic.
-    News(Arc<str>, Prepared),
-}
-
-/// What is for one connection.
-#[derive(Debug)]
-pub(super) struct Letter {
-    pub(super) id: ConnectionId,
-    pub(super) content: Content,
-}
-
-impl Letter {
-    /// Whether it is about a subscription.
-    pub(super) fn is_of_topics(&self) -> bool {
-        matches!(
-            self.content,
-            Content::Message(OwnedMessage::Subscribe(_) | OwnedMessage::Unsubscribe(_))
-        )
-    }
-}
-
-#[derive(Debug)]
-pub(super) enum Content {
-    Message(OwnedMessage),
-    /// For [`Handler::called`](crate::net::Handler::called).
-    Call,
-    /// A [`Ticket`](crate::net::Ticket) has decided.
-    Decided,
-    /// A client's host was looked up.
-    Found(Box<Found>),
-}
-
-/// What waits for the loop.
-#[derive(Debug, Default)]
-pub(super) struct Post {
-    pub(super) items: Vec<Item>,
-    /// How often shutdown was asked for.
-    pub(super) shutdowns: u32,
-    /// Whether the waker was rung for what waits.
-    rung: bool,
-    gone: bool,
-}
-
-/// What a loop shares with its remotes.
-#[derive(Debug)]
-pub(super) struct Mailbox {
-    post: Mutex<Post>,
-    items_max: usize,
-    waker: Waker,
-    pub(super) counters: Arc<Counters>,
-}
-
-impl Mailbox {
-    pub(super) fn new(registry: &Registry, token: Token, items_max: usize) -> io::Result<Self> {
-        Ok(Self {
-            post: Mutex::default(),
-            items_max,
-            waker: Waker::new(registry, token)?,
-            counters: Arc::default(),
-        })
-    }
-
-    /// Takes all that waits. `empty`, used before, gives its memory to what comes next.
-    pub(super) fn take(&self, mut empty: Vec<Item>) -> Post {
-        empty.clear();
-        let mut post = self.lock();
-        let next = Post {
-            items: empty,
-            ..Post::default()
-        };
-        mem::replace(&mut *post, next)
-    }
-
-    /// Refuses what comes from now on; returns what came before.
-    pub(super) fn close(&self) -> Post {
-        let mut post = self.lock();
-        let gone = Post {
-            gone: true,
-            ..Post::default()
-        };
-        mem::replace(&mut *post, gone)
-    }
-
-    fn put_news(&self, news: &[(Arc<str>, Prepared)]) -> Result<(), RemoteError> {
-        self.put(|post| {
-            if post.items.len() >= self.items_max {
-                return Err(RemoteError::Full);
-            }
-            let news = news.iter().cloned();
-            post.items
-                .extend(news.map(|(topic, message)| Item::News(topic, message)));
-            Ok(())
-        })
-    }
-
-    pub(super) fn put(
-        &self,
-        write: impl FnOnce(&mut Post) -> Result<(), RemoteError>,
-    ) -> Result<(), RemoteError> {
-        let mut post = self.lock();
-        if post.gone {
-            return Err(RemoteError::Gone);
-        }
-        write(&mut post)?;
-        if !mem::replace(&mut post.rung, true) {
-            drop(post);
-            self.waker.wake().map_err(RemoteError::Wake)?;
-        }
-        Ok(())
-    }
-
-    /// A panic while the lock was held left nothing half-done: no step within can panic midway.
-    fn lock(&self) -> MutexGuard<'_, Post> {
-        self.post.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}

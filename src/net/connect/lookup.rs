@@ -4,8 +4,9 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::thread;
 
+use crate::net::mailbox::{Content, Letter};
 use crate::net::peer::ConnectionId;
-use crate::net::remote::{Content, Letter, Remote};
+use crate::net::remote::Remote;
 
 /// What a lookup comes to.
 pub(in crate::net) type Found = io::Result<Vec<SocketAddr>>;

@@ -30,9 +30,10 @@ use crate::net::end::EndWhy;
 use crate::net::handler::{Handler, Message};
 use crate::net::hub::{Hub, Place};
 use crate::net::listener::{Accept, Listener};
+use crate::net::mailbox::{Item, Mailbox};
 use crate::net::peer::{ConnectionId, Peer};
 use crate::net::quota::Census;
-use crate::net::remote::{Item, Mailbox, Remote};
+use crate::net::remote::Remote;
 use crate::net::session::{Context, Flow, Readiness, Revival, Session, Standing};
 use crate::net::timers::Timers;
 #[cfg(feature = "tls")]

@@ -9,7 +9,8 @@ use tracing::warn;
 
 use crate::net::event_loop::EventLoop;
 use crate::net::handler::Handler;
-use crate::net::remote::{Content, Item, Letter, Post, Undelivered};
+use crate::net::mailbox::{Content, Item, Letter, Post};
+use crate::net::remote::Undelivered;
 
 impl<H: Handler> EventLoop<H> {
     /// Takes what other threads have sent.

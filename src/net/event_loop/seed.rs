@@ -8,8 +8,9 @@ use mio::Poll;
 use crate::net::config::LoopConfig;
 use crate::net::event_loop::WAKER;
 use crate::net::listener::Listener;
+use crate::net::mailbox::Mailbox;
 use crate::net::quota::Census;
-use crate::net::remote::{Mailbox, Remote};
+use crate::net::remote::Remote;
 
 /// What a loop needs before it has a handler and a thread.
 #[derive(Debug)]

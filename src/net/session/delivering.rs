@@ -3,8 +3,9 @@
 use crate::net::end::EndWhy;
 use crate::net::handler::Handler;
 use crate::net::hub::Hub;
+use crate::net::mailbox::Content;
 use crate::net::peer::Peer;
-use crate::net::remote::{Content, OwnedMessage, Undelivered};
+use crate::net::remote::{OwnedMessage, Undelivered};
 use crate::net::session::{Context, Flow, Session, State};
 use crate::proto::{Close, Kind, Prepared, SendError};
 
