@@ -88,7 +88,8 @@ pub struct LoopConfig {
     pub shutdown_timeout: Duration,
 
     /// The messages of [`Remote`](crate::net::Remote)s that may wait for the loop. Default:
-    /// 65,536, seconds of a busy program's output.
+    /// 65,536, seconds of a busy program's output. What finds it full is refused; publications of
+    /// other loops are dropped, and [counted](crate::net::End::dropped) for each subscriber.
     pub mailbox_max: usize,
 }
 

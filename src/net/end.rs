@@ -24,7 +24,8 @@ pub struct End {
     pub address: SocketAddr,
     /// When it was known.
     pub at: Instant,
-    /// How many publications were dropped because the peer read too slowly.
+    /// How many publications to its topics it did not get: because the peer read too slowly, or
+    /// because its loop's [mailbox](crate::net::LoopConfig::mailbox_max) was full.
     pub dropped: u64,
     /// Why, and by whom.
     pub why: EndWhy,

@@ -1,5 +1,9 @@
 //! A loop's mailbox: what other threads have for it, bounded, and a waker that rings once a batch.
+//!
+//! A letter that finds it full is refused; a publication that does so is lost to the loop's
+//! subscribers, and counted for each of them.
 
+use std::collections::HashMap;
 use std::io;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,11 +56,20 @@ pub(super) enum Content {
 #[derive(Debug, Default)]
 pub(super) struct Post {
     pub(super) items: Vec<Item>,
+    pub(super) lost: Lost,
     /// How often shutdown was asked for.
     pub(super) shutdowns: u32,
     /// Whether the waker was rung for what waits.
     rung: bool,
     gone: bool,
+}
+
+/// The publications that found the mailbox full.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    pub(super) count: u64,
+    /// How many of each topic; of as many topics as items may wait.
+    pub(super) topics: HashMap<Arc<str>, u64>,
 }
 
 /// What a loop shares with its remotes.
@@ -66,6 +79,18 @@ pub(super) struct Mailbox {
     pub(super) items_max: usize,
     waker: Waker,
     pub(super) counters: Arc<Counters>,
+}
+
+impl Lost {
+    #[cold]
+    fn note(&mut self, news: &[(Arc<str>, Prepared)], topics_max: usize) {
+        self.count += news.len() as u64;
+        for (topic, _) in news {
+            if self.topics.len() < topics_max || self.topics.contains_key(topic) {
+                *self.topics.entry(Arc::clone(topic)).or_default() += 1;
+            }
+        }
+    }
 }
 
 impl Mailbox {
@@ -102,6 +127,7 @@ impl Mailbox {
     pub(super) fn put_news(&self, news: &[(Arc<str>, Prepared)]) -> Result<(), RemoteError> {
         self.put(|post| {
             if post.items.len() >= self.items_max {
+                post.lost.note(news, self.items_max);
                 return Err(RemoteError::Full);
             }
             let news = news.iter().cloned();

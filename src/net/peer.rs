@@ -63,7 +63,7 @@ pub(super) struct Extras {
     pub(super) meter: Meter,
     /// For the log.
     pub(super) trace: Trace,
-    /// How many publications were dropped.
+    /// How many publications it did not get.
     pub(super) dropped: u64,
     /// Of a client that is to connect again: how, and since when it is connected.
     pub(super) plan: Option<(Plan, Instant)>,
@@ -171,8 +171,9 @@ impl Peer<'_> {
         max.saturating_sub(self.queued())
     }
 
-    /// How many publications were dropped so far because this peer reads too slowly: so its
-    /// handler can tell it, and have it ask for what it missed.
+    /// How many publications were dropped so far because this peer reads too slowly, or its loop's
+    /// [mailbox](crate::net::LoopConfig::mailbox_max) was full: so its handler can tell it, and
+    /// have it ask for what it missed.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         let extras = self.link.extras.as_ref();

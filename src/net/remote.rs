@@ -108,7 +108,8 @@ impl Remote {
     /// # Errors
     ///
     /// When a mailbox is full, or every loop is gone. The loops whose mailboxes are not full
-    /// have it all the same.
+    /// have it all the same; for the subscribers of the others it [counts](crate::net::End::dropped)
+    /// as dropped.
     pub fn publish(&self, topic: &str, message: &Prepared) -> Result<(), RemoteError> {
         let topic: Arc<str> = topic.into();
         let mut result = Err(RemoteError::Gone);
@@ -149,15 +150,14 @@ impl Remote {
         result
     }
 
-    /// Passes on what one loop published to the others; answers whether all took it.
-    pub(super) fn pass_on(&self, number: u16, news: &[(Arc<str>, Prepared)]) -> bool {
-        let mut taken = true;
+    /// Passes on what one loop published to the others. A full mailbox counts what it has no room
+    /// for, and loops that are gone have no subscribers.
+    pub(super) fn pass_on(&self, number: u16, news: &[(Arc<str>, Prepared)]) {
         for (other, mailbox) in self.group.iter().enumerate() {
             if other != usize::from(number) {
-                taken &= !matches!(mailbox.put_news(news), Err(RemoteError::Full));
+                let _ = mailbox.put_news(news);
             }
         }
-        taken
     }
 
     /// Whether there are several loops.

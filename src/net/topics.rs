@@ -205,6 +205,14 @@ impl Topics {
         }
     }
 
+    /// Who subscribes to a topic, by their places in the loop's table.
+    pub(super) fn subscribers(&self, name: &str) -> impl Iterator<Item = u32> {
+        let topic = self.by_name.get(name);
+        let subscribers = topic.map(|topic| &self.topics[*topic as usize].subscribers);
+        let subscribers = subscribers.into_iter().flatten();
+        subscribers.map(|subscriber| subscriber.connection)
+    }
+
     /// How many topics and subscriptions there are, and how many publications there have been to
     /// subscribers here.
     pub(super) fn census(&self) -> (usize, usize, u64) {

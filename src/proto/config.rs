@@ -81,8 +81,10 @@ pub struct Config {
     /// below the 30 to 60 s at which load balancers and address translators forget idle flows.
     pub ping_interval: Option<Duration>,
 
-    /// From our Ping to a byte from the peer, whatever it is: any byte shows life. Default:
-    /// 20 s, so that a dead peer is noticed within a minute.
+    /// From our Ping to a byte from the peer, whatever it is: any byte shows life. So does room
+    /// in a transport that was [full](crate::proto::Connection::handle_progress): a peer that
+    /// reads slowly has as long as it goes on reading. Default: 20 s, so that a dead peer is
+    /// noticed within a minute.
     pub pong_timeout: Duration,
 
     /// After this long without a data message in either direction we close; `None`: never.

@@ -2,9 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -21,11 +21,14 @@ use crate::support::{CLOSE, PATIENCE, PING, PONG, Raw, TEXT, config, frame, requ
 struct Board {
     seen: Sender<Seen>,
     writes: Arc<AtomicUsize>,
+    /// What keeps a loop that is told to wait.
+    gate: Arc<Mutex<()>>,
 }
 
 enum Seen {
     Open(Handle),
-    End,
+    End(u64),
+    Waiting,
     Undelivered(ConnectionId, OwnedMessage, Undelivered),
 }
 
@@ -77,6 +80,15 @@ impl Handler for Board {
                 }
                 Ok(())
             }
+            "wait" => {
+                let _ = self.seen.send(Seen::Waiting);
+                drop(self.gate.lock());
+                Ok(())
+            }
+            "dropped" => {
+                let dropped = peer.dropped();
+                peer.send_text(&dropped.to_string())
+            }
             _ => unreachable!("{text}"),
         }
     }
@@ -89,8 +101,8 @@ impl Handler for Board {
         let _ = self.seen.send(Seen::Undelivered(id, message, why));
     }
 
-    fn end(&mut self, _: Option<()>, _: &End) {
-        let _ = self.seen.send(Seen::End);
+    fn end(&mut self, _: Option<()>, end: &End) {
+        let _ = self.seen.send(Seen::End(end.dropped));
     }
 }
 
@@ -99,6 +111,7 @@ struct Group {
     remote: Remote,
     seen: Receiver<Seen>,
     writes: Arc<AtomicUsize>,
+    gate: Arc<Mutex<()>>,
     thread: JoinHandle<io::Result<()>>,
 }
 
@@ -109,10 +122,13 @@ fn start(threads: usize, config: LoopConfig) -> Group {
     let (seen, receiver) = channel();
     let writes = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&writes);
+    let gate = Arc::<Mutex<()>>::default();
+    let gated = Arc::clone(&gate);
     let thread = thread::spawn(move || {
         group.run(|_| Board {
             seen: seen.clone(),
             writes: Arc::clone(&counter),
+            gate: Arc::clone(&gated),
         })
     });
     Group {
@@ -120,6 +136,7 @@ fn start(threads: usize, config: LoopConfig) -> Group {
         remote,
         seen: receiver,
         writes,
+        gate,
         thread,
     }
 }
@@ -366,7 +383,7 @@ fn other_threads_subscribe_and_who_has_ended_is_no_subscriber() {
     drop(b);
     assert!(matches!(
         group.seen.recv_timeout(PATIENCE).unwrap(),
-        Seen::End
+        Seen::End(_)
     ));
     group.remote.publish("x", &Prepared::text("3")).unwrap();
     // The next at its place in the table inherits nothing.
@@ -418,4 +435,56 @@ fn publishing_to_loops_that_are_gone_says_so() {
     group.stop();
     let published = remote.publish("x", &Prepared::text("x"));
     assert!(matches!(published, Err(RemoteError::Gone)));
+}
+
+#[test]
+fn what_a_full_mailbox_loses_is_counted_for_each_subscriber() {
+    let group = start(
+        2,
+        LoopConfig {
+            mailbox_max: 2,
+            ..config(Config::default())
+        },
+    );
+    let mut loops = [None, None];
+    while loops.iter().any(Option::is_none) {
+        let (raw, handle) = group.open();
+        let number = usize::from(handle.id().to_string().starts_with('1'));
+        loops[number] = Some(raw);
+    }
+    let [mut here, mut there] = loops.map(Option::unwrap);
+    assert_eq!(ask(&mut here, "sub x"), "Ok(true)");
+    assert_eq!(ask(&mut there, "sub x"), "Ok(true)");
+    let kept = group.gate.lock().unwrap();
+    tell(&mut there, "wait");
+    while !matches!(group.seen.recv_timeout(PATIENCE).unwrap(), Seen::Waiting) {}
+    // Each in a turn of its own.
+    for word in ["1", "2", "3", "4", "5"] {
+        tell(&mut here, &format!("pub x {word}"));
+        assert_eq!(text(&mut here), word);
+        assert_quiet(&mut here);
+    }
+    let refused = group.remote.publish("x", &Prepared::text("6"));
+    assert!(matches!(refused, Err(RemoteError::Full)));
+    assert_eq!(text(&mut here), "6");
+    drop(kept);
+    assert_eq!(
+        (text(&mut there), text(&mut there)),
+        ("1".into(), "2".into())
+    );
+    assert_eq!(ask(&mut there, "dropped"), "4");
+    assert_eq!(ask(&mut here, "dropped"), "0");
+    let counts = group.remote.metrics().snapshot();
+    assert_eq!(
+        (counts.publications_lost, counts.publications_dropped),
+        (4, 0)
+    );
+    drop(there);
+    let dropped = loop {
+        if let Seen::End(dropped @ 1..) = group.seen.recv_timeout(PATIENCE).unwrap() {
+            break dropped;
+        }
+    };
+    assert_eq!(dropped, 4);
+    group.stop();
 }

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use crate::net::event_loop::EventLoop;
 use crate::net::handler::Handler;
-use crate::net::mailbox::{Content, Item, Letter, Post};
+use crate::net::mailbox::{Content, Item, Letter, Lost, Post};
 use crate::net::remote::Undelivered;
 
 impl<H: Handler> EventLoop<H> {
@@ -18,6 +18,7 @@ impl<H: Handler> EventLoop<H> {
         let empty = mem::take(&mut self.items);
         let Post {
             mut items,
+            lost,
             shutdowns,
             ..
         } = self.mailbox().take(empty);
@@ -31,6 +32,9 @@ impl<H: Handler> EventLoop<H> {
             }
         }
         self.items = items;
+        if lost.count > 0 {
+            self.count_lost(&lost);
+        }
         // Those to one connection together, in their order, so that they leave in one write.
         letters.sort_by_key(|letter| letter.id);
         let mut rest = letters.into_iter().peekable();
@@ -66,6 +70,21 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 
+    /// Has those who would have got them know how many publications were lost.
+    #[cold]
+    fn count_lost(&mut self, lost: &Lost) {
+        let (thread, count) = (self.hub.number, lost.count);
+        warn!(target: "openline", thread, count, "publications are lost: the mailbox was full");
+        self.hub.counters.lost.add(lost.count);
+        for (topic, count) in &lost.topics {
+            for index in self.hub.topics.subscribers(topic) {
+                if let Some(session) = self.sessions.get_mut(index as usize) {
+                    session.miss(*count);
+                }
+            }
+        }
+    }
+
     /// Obeys a letter that is about a subscription.
     fn subscribe(&mut self, letter: Letter) {
         let place = letter.id.place;
@@ -83,14 +102,7 @@ impl<H: Handler> EventLoop<H> {
     /// Sends what was published in this turn: to each subscriber all of it at once.
     pub(super) fn deliver_publications(&mut self) {
         if !self.hub.abroad.is_empty() {
-            let (remote, number) = (&self.hub.remote, self.hub.number);
-            if !remote.pass_on(number, &self.hub.abroad) {
-                let count = self.hub.abroad.len();
-                warn!(
-                    target: "openline",
-                    thread = number, count, "publications are lost: a mailbox is full"
-                );
-            }
+            self.hub.remote.pass_on(self.hub.number, &self.hub.abroad);
             self.hub.abroad.clear();
         }
         if self.hub.topics.is_quiet() {

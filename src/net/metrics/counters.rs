@@ -49,6 +49,8 @@ pub(in crate::net) struct Counters {
     pub(in crate::net) accepts: Counter,
     /// The publications that were dropped for a subscriber.
     pub(in crate::net) drops: Counter,
+    /// The publications that found the loop's mailbox full.
+    pub(in crate::net) lost: Counter,
     topics: Counter,
     subscriptions: Counter,
     publications: Counter,
@@ -242,6 +244,7 @@ impl Counters {
         sum.subscriptions += self.subscriptions.read();
         sum.publications += self.publications.read();
         sum.publications_dropped += self.drops.read();
+        sum.publications_lost += self.lost.read();
         sum.accept_failures += self.accept_failures.read();
         self.handshake.add_to(&mut sum.handshake);
         self.round_trip.add_to(&mut sum.round_trip);

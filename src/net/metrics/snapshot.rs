@@ -52,6 +52,9 @@ pub struct Snapshot {
     pub publications: u64,
     /// The publications that were not queued for a subscriber, because it reads too slowly.
     pub publications_dropped: u64,
+    /// The publications that did not come to the subscribers of a loop, because its mailbox was
+    /// full.
+    pub publications_lost: u64,
     /// How long our Pings were under way until they were answered.
     pub round_trip: Distribution,
 }

@@ -147,6 +147,12 @@ impl Display for Snapshot {
             "Publications that were not queued for a subscriber that reads too slowly.",
             self.publications_dropped,
         )?;
+        text.one(
+            "publications_lost_total",
+            Counter,
+            "Publications that were lost to a loop because its mailbox was full.",
+            self.publications_lost,
+        )?;
         text.distribution(
             "ping_round_trip_seconds",
             "How long our pings took until they were answered.",

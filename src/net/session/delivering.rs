@@ -65,6 +65,13 @@ impl<H: Handler> Session<H> {
         cx.hub.counters.drops.add(1);
     }
 
+    /// As many publications for it were lost on their way.
+    pub(in crate::net) fn miss(&mut self, count: u64) {
+        if self.is_open() {
+            self.link.extras().dropped += count;
+        }
+    }
+
     /// Obeys a message that is about a subscription.
     pub(in crate::net) fn subscribe(
         &mut self,
