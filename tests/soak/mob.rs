@@ -20,8 +20,9 @@ const THREADS: usize = 16;
 const TICK: Duration = Duration::from_millis(2);
 /// One of so many has as much to say as a slow reader makes a server send.
 const TALKATIVE: usize = 9;
-/// How many messages of 64 KiB that is.
-const TALK: usize = 50;
+/// How many messages of 64 KiB that is: so many are echoed into the sockets' buffers before the
+/// server has too much to send.
+const TALK: usize = 140;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {

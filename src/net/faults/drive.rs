@@ -184,7 +184,7 @@ fn session(we: We, wire: Wire, kernel: &Kernel, now: Instant) -> Session<Witness
         #[cfg(feature = "tls")]
         Wire::Tls => "wss://127.0.0.1:1/",
     };
-    calls::dial([Ok(kernel.socket())]);
+    calls::dial([Ok(kernel.dial())]);
     let request = ClientRequest::new(url.parse().unwrap());
     let plan = Plan::new(request, options).unwrap();
     Session::connecting(place, Connecting::new(plan, (), now))

@@ -51,6 +51,8 @@ struct State {
     failed: bool,
     half_closed: bool,
     closed: bool,
+    /// A client's, which nothing can be sent to yet.
+    connecting: bool,
     /// What is to be told next.
     event: Readiness,
     counts: Counts,
@@ -80,8 +82,15 @@ impl Kernel {
         Self(Arc::new(Mutex::new(state)))
     }
 
+    /// A socket that was accepted.
     pub(super) fn socket(&self) -> Scripted {
         Scripted(self.clone())
+    }
+
+    /// One that is being connected.
+    pub(super) fn dial(&self) -> Scripted {
+        self.lock().connecting = true;
+        self.socket()
     }
 
     /// These bytes come from the peer.
@@ -136,7 +145,10 @@ impl Scripted {
     pub(in crate::net) fn connected(&self) -> io::Result<bool> {
         let state = &mut *self.0.lock();
         match fault(&state.script.connect, &mut state.counts.connect) {
-            Fault::Whole => Ok(true),
+            Fault::Whole => {
+                state.connecting = false;
+                Ok(true)
+            }
             Fault::Fatal(kind) => {
                 state.failed = true;
                 Err(kind.into())
@@ -152,6 +164,9 @@ impl Scripted {
     pub(in crate::net) fn recv(&self, bytes: &mut [u8]) -> io::Result<usize> {
         let state = &mut *self.0.lock();
         let fault = fault(&state.script.recv, &mut state.counts.recv);
+        if state.connecting {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
         if state.failed {
             // The error was told; what is left is the end.
             return Ok(0);
@@ -188,6 +203,9 @@ impl Scripted {
     pub(in crate::net) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         let state = &mut *self.0.lock();
         let fault = fault(&state.script.send, &mut state.counts.send);
+        if state.connecting {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
         if state.failed || state.half_closed {
             return Err(io::ErrorKind::BrokenPipe.into());
         }

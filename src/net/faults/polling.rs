@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::net::config::LoopConfig;
@@ -136,7 +137,13 @@ fn the_loop_ends_by_a_wait_that_fails_and_says_so() {
     let (mut server, address) = server();
     let (stream, _) = open(&mut server, address);
     let remote = server.remote();
-    calls::fail(Call::Wait, [None, Some(ErrorKind::OutOfMemory.into())]);
+    let late = remote.clone();
+    thread::spawn(move || {
+        thread::sleep(PATIENCE);
+        // It is to be gone by then.
+        let _ = late.shutdown();
+    });
+    calls::fail(Call::Wait, [Some(ErrorKind::OutOfMemory.into())]);
     assert_eq!(server.run().unwrap_err().kind(), ErrorKind::OutOfMemory);
     drop(server);
     // Its descriptors went with it, and nobody waits for it in vain.
