@@ -13,6 +13,12 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
     if from.len() <= SHORT_COPY || !(1..16).contains(&behind) {
         return to.copy_from_slice(from);
     }
+    copy_in_pieces(from, to);
+}
+
+#[cold]
+#[inline(never)]
+fn copy_in_pieces(from: &[u8], to: &mut [u8]) {
     for (from, to) in from.chunks(SHORT_COPY).zip(to.chunks_mut(SHORT_COPY)) {
         to.copy_from_slice(from);
     }

@@ -153,12 +153,21 @@ fn apply_lines<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
 fn apply_words<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
     let word = key.to_word();
     let mut seen = 0;
-    let (words, tail) = payload.as_chunks_mut::<8>();
+    let (words, rest) = payload.as_chunks_mut::<8>();
     for bytes in words {
         let unmasked = u64::from_ne_bytes(*bytes) ^ word;
         *bytes = unmasked.to_ne_bytes();
         if SEEING {
             seen |= unmasked;
+        }
+    }
+    let half = u32::from_ne_bytes(key.0);
+    let (halves, tail) = rest.as_chunks_mut::<4>();
+    for bytes in halves {
+        let unmasked = u32::from_ne_bytes(*bytes) ^ half;
+        *bytes = unmasked.to_ne_bytes();
+        if SEEING {
+            seen |= u64::from(unmasked);
         }
     }
     for (byte, key) in tail.iter_mut().zip(word.to_ne_bytes()) {

@@ -132,13 +132,13 @@ impl Connection {
         if send.len() >= self.config.send_queue_max {
             return Ok(None);
         }
+        if let Some(whole) = self.reader.next_whole(&self.config, self.role(), recv) {
+            return self.whole(now, whole, recv, send);
+        }
         // Everything is parsed and nothing is unfinished: so most turns of a connection end.
         if recv.unparsed_len() == 0 && !self.eof && !self.reader.is_mid_message() {
             recv.set_lacking(0);
             return Ok(None);
-        }
-        if let Some(whole) = self.reader.next_whole(&self.config, self.role(), recv) {
-            return self.whole(now, whole, recv, send);
         }
         self.poll_any(now, recv, send)
     }
