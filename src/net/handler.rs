@@ -152,6 +152,19 @@ pub enum Message<'a> {
     Chunk(Chunk<'a>),
 }
 
+impl<'a> Message<'a> {
+    /// Its bytes, or those of the piece.
+    #[inline]
+    #[must_use]
+    pub fn payload(&self) -> &'a [u8] {
+        match *self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+            Self::Chunk(chunk) => chunk.data,
+        }
+    }
+}
+
 impl<F> Handler for F
 where
     F: FnMut(&mut Peer<'_>, Message<'_>) -> Result<(), SendError>,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::ptr;
 use std::time::Instant;
 
 use crate::net::connect::Plan;
@@ -35,13 +36,18 @@ impl fmt::Display for ConnectionId {
 
 /// The other end of an open connection, lent to a callback.
 ///
-/// What is sent is queued, and leaves when the callbacks of this turn are through.
+/// What is sent is queued, and leaves when the callbacks of this turn are through; a large message
+/// that goes back as it came is not even copied, and leaves when its callback is.
 #[derive(Debug)]
 pub struct Peer<'a> {
     pub(super) link: &'a mut Link,
     pub(super) hub: &'a mut Hub,
     pub(super) connection: &'a mut Connection,
     pub(super) send: &'a mut SendBuffer,
+    /// The message that is being told of, if its answer may leave from where it lies.
+    pub(super) received: &'a [u8],
+    /// That this is its answer, as a message of this kind: nothing is queued of it yet.
+    pub(super) answer: Option<Kind>,
 }
 
 /// What a session keeps of its other end, whatever state it is in.
@@ -160,7 +166,11 @@ impl Peer<'_> {
     /// The bytes that wait for this peer to read, or for this turn to end.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.send.len()
+        let answer = self.answer.map_or(0, |kind| {
+            let header = Connection::frame_header(kind, self.received.len());
+            header.size() + self.received.len()
+        });
+        self.send.len() + answer
     }
 
     /// How many bytes may be queued still, before messages are refused and publications dropped;
@@ -210,6 +220,7 @@ impl Peer<'_> {
             Message::Text(text) => self.send_text(text),
             Message::Binary(data) => self.send_binary(data),
             Message::Chunk(chunk) => {
+                self.queue_answer();
                 let sent = self.connection.send_chunk(chunk, self.send);
                 match chunk.last {
                     true => self.hub.counters.count_sent(chunk.kind, sent),
@@ -226,7 +237,7 @@ impl Peer<'_> {
     /// As [`send`](Self::send).
     #[inline]
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        let sent = self.connection.send_text(text, self.send);
+        let sent = self.send_message(Kind::Text, text.as_bytes());
         self.hub.counters.count_sent(Kind::Text, sent)
     }
 
@@ -237,8 +248,33 @@ impl Peer<'_> {
     /// As [`send`](Self::send).
     #[inline]
     pub fn send_binary(&mut self, data: &[u8]) -> Result<(), SendError> {
-        let sent = self.connection.send_binary(data, self.send);
+        let sent = self.send_message(Kind::Binary, data);
         self.hub.counters.count_sent(Kind::Binary, sent)
+    }
+
+    #[inline]
+    fn send_message(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
+        // What was received goes back as it is, and nothing is before it: it need not be copied.
+        if !self.received.is_empty()
+            && ptr::eq(payload, self.received)
+            && self.answer.is_none()
+            && self.send.is_empty()
+            && self.connection.begin_unqueued(payload.len(), self.send)?
+        {
+            self.answer = Some(kind);
+            return Ok(());
+        }
+        self.queue_answer();
+        self.connection
+            .send_message(kind, payload, Compress::Threshold, self.send)
+    }
+
+    /// Queues the answer that was to leave from where the message lies: something follows it.
+    #[inline]
+    pub(super) fn queue_answer(&mut self) {
+        if let Some(kind) = self.answer.take() {
+            self.connection.queue_begun(kind, self.received, self.send);
+        }
     }
 
     /// Queues a message, compressed or not as it is wished.
@@ -251,6 +287,7 @@ impl Peer<'_> {
             Data::Text(_) => Kind::Text,
             Data::Binary(_) => Kind::Binary,
         };
+        self.queue_answer();
         let sent = self.connection.send_data(data, compress, self.send);
         self.hub.counters.count_sent(kind, sent)
     }
@@ -261,6 +298,7 @@ impl Peer<'_> {
     ///
     /// As [`send`](Self::send).
     pub fn send_prepared(&mut self, prepared: &Prepared) -> Result<(), SendError> {
+        self.queue_answer();
         let sent = self.connection.send_prepared(prepared, self.send);
         self.hub.counters.count_sent(prepared.kind(), sent)
     }
@@ -271,6 +309,7 @@ impl Peer<'_> {
     ///
     /// As [`send`](Self::send).
     pub fn text_fragments(&mut self) -> Result<Fragments<'_, str>, SendError> {
+        self.queue_answer();
         // Two looks at one state: the borrow of a match on the first would outlive it.
         if self.connection.resume_text(self.send).is_some() {
             return self
@@ -289,6 +328,7 @@ impl Peer<'_> {
     ///
     /// As [`send`](Self::send).
     pub fn binary_fragments(&mut self) -> Result<Fragments<'_, [u8]>, SendError> {
+        self.queue_answer();
         if self.connection.resume_binary(self.send).is_some() {
             return self
                 .connection
@@ -306,6 +346,7 @@ impl Peer<'_> {
     ///
     /// After a Close frame, or with a payload above 125 bytes.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.queue_answer();
         self.connection.send_ping(payload, self.send)
     }
 
@@ -315,6 +356,7 @@ impl Peer<'_> {
     ///
     /// As [`ping`](Self::ping).
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.queue_answer();
         self.connection.send_pong(payload, self.send)
     }
 
@@ -325,6 +367,7 @@ impl Peer<'_> {
     ///
     /// When the connection is closing already, or with a reason above 123 bytes.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        self.queue_answer();
         let close = Close { code, reason };
         self.connection.close(self.hub.now, Some(close), self.send)
     }
@@ -335,6 +378,7 @@ impl Peer<'_> {
     ///
     /// When the connection is closing already.
     pub fn close_without_code(&mut self) -> Result<(), SendError> {
+        self.queue_answer();
         self.connection.close(self.hub.now, None, self.send)
     }
 }

@@ -31,6 +31,68 @@ fn messages_of_every_size_come_back() {
 }
 
 #[test]
+fn what_is_sent_behind_an_echo_comes_behind_it() {
+    let handler = |peer: &mut Peer<'_>, message: Message<'_>| {
+        let Message::Binary(bytes) = message else {
+            return Ok(());
+        };
+        assert_eq!(peer.queued(), 0);
+        peer.send_binary(bytes)?;
+        let header = if bytes.len() < 65_536 { 4 } else { 10 };
+        assert_eq!(peer.queued(), header + bytes.len());
+        match bytes[0] {
+            0 => peer.send_binary(bytes),
+            1 => peer.send_text("behind"),
+            2 => peer.ping(b"behind"),
+            3 => peer.send_binary(&bytes[1..]),
+            4 => peer.text_fragments()?.finish("behind"),
+            _ => peer.close(CloseCode::NORMAL, "behind"),
+        }
+    };
+    let server = Server::start(config(Config::default()), handler);
+    for size in [4095, 4096, 20_000, 65_536, 300_000] {
+        let mut raw = Raw::open(server.address);
+        for what in 0..6 {
+            let payload = vec![what; size];
+            let mut writer = Raw(raw.0.try_clone().unwrap());
+            let sent = frame(BINARY, &payload);
+            let writing = thread::spawn(move || writer.send(&sent));
+            assert_eq!(raw.frame(), (BINARY, payload.clone()));
+            let behind = match what {
+                0 => (BINARY, payload),
+                1 | 4 => (TEXT, b"behind".to_vec()),
+                2 => (PING, b"behind".to_vec()),
+                3 => (BINARY, payload[1..].to_vec()),
+                _ => (CLOSE, b"\x03\xe8behind".to_vec()),
+            };
+            assert_eq!(raw.frame(), behind);
+            writing.join().unwrap();
+        }
+    }
+    server.stop();
+}
+
+#[test]
+fn large_messages_in_one_write_come_back_in_order_and_whole() {
+    let server = Server::start(config(Config::default()), echo);
+    let mut raw = Raw::open(server.address);
+    let message = |n: usize| -> Vec<u8> {
+        let size = [4096, 10, 40_000, 70_000, 5000, 200_000][n % 6];
+        vec![u8::try_from(n).unwrap(); size + n]
+    };
+    let all: Vec<u8> = (0..60).flat_map(|n| frame(BINARY, &message(n))).collect();
+    let mut writer = Raw(raw.0.try_clone().unwrap());
+    let writing = thread::spawn(move || writer.send(&all));
+    // So that not all finds room at once.
+    thread::sleep(Duration::from_millis(50));
+    for n in 0..60 {
+        assert_eq!(raw.frame(), (BINARY, message(n)));
+    }
+    writing.join().unwrap();
+    server.stop();
+}
+
+#[test]
 fn many_messages_in_one_write_come_back_in_order() {
     let server = Server::start(config(Config::default()), echo);
     let mut raw = Raw::open(server.address);

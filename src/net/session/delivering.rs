@@ -99,6 +99,8 @@ impl<H: Handler> Session<H> {
                 hub: cx.hub,
                 connection,
                 send: &mut cx.buffers.send,
+                received: &[],
+                answer: None,
             };
             cx.handler.called(data, &mut peer);
         }

@@ -36,6 +36,7 @@ use crate::proto::{Connection, HandshakeError, Role, ServerHandshake};
 
 use ending::Linger;
 use opening::{Deciding, Requested};
+use passing::Answer;
 
 /// The address of what has none yet.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
@@ -143,6 +144,8 @@ enum Step {
     More,
     /// Enough is queued: no more is parsed until that is written.
     Full,
+    /// A message is to be sent back from where it lies, before anything else happens there.
+    Answer(Answer),
     /// A decision is awaited: no more is read until it is made.
     Wait,
 }
@@ -372,6 +375,11 @@ impl<H: Handler> Session<H> {
                         if !self.flush(cx)? {
                             break;
                         }
+                        changed = true;
+                        continue;
+                    }
+                    Step::Answer(answer) => {
+                        self.write_answer(answer, cx)?;
                         changed = true;
                         continue;
                     }

@@ -302,6 +302,8 @@ impl<H: Handler> Session<H> {
             hub: cx.hub,
             connection: &mut connection,
             send: &mut cx.buffers.send,
+            received: &[],
+            answer: None,
         };
         cx.handler.open(&mut data, &mut peer);
         self.state = State::Open(connection, data);

@@ -13,10 +13,35 @@ use crate::net::buffers::{Buffers, READ_SIZE, READ_SIZE_MAX};
 use crate::net::config::SlowReader;
 use crate::net::end::EndWhy;
 use crate::net::handler::{Handler, Message};
+use crate::net::hub::Hub;
 use crate::net::peer::Peer;
 use crate::net::session::{Context, Session, State, Step};
-use crate::net::transport::Received;
-use crate::proto::{Close, CloseCode, Event, Kind, SendError};
+use crate::net::transport::{Received, Scratch};
+use crate::proto::{Close, CloseCode, Connection, Event, Kind, SendError};
+
+/// A message of this size that is its own answer is answered from where it lies, if nothing else
+/// is there to be answered in the same write. A smaller one is copied for less than it takes to see
+/// whether that is so.
+const ANSWER_SIZE_MIN: usize = 4 << 10;
+/// One of this size is answered so whatever else is there: its copy costs more than a write.
+const ANSWER_SIZE_ALONE: usize = 64 << 10;
+
+/// A message that is answered by itself, and is not lent any more.
+pub(super) struct Answer {
+    kind: Kind,
+    address: usize,
+    len: usize,
+}
+
+impl Answer {
+    fn new(kind: Kind, message: &[u8]) -> Self {
+        Self {
+            kind,
+            address: message.as_ptr().addr(),
+            len: message.len(),
+        }
+    }
+}
 
 impl<H: Handler> Session<H> {
     /// Reads once.
@@ -70,7 +95,7 @@ impl<H: Handler> Session<H> {
         }
     }
 
-    /// Writes once; answers whether nothing is left to write.
+    /// Writes once of what is queued; answers whether nothing is left to write.
     #[inline]
     pub(super) fn flush(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
         let Buffers { send, scratch, .. } = &mut *cx.buffers;
@@ -79,13 +104,32 @@ impl<H: Handler> Session<H> {
             return Ok(pending.is_empty());
         }
         let size = pending.len();
-        let sent = self.transport.send(pending, scratch)?.unwrap_or(0);
-        cx.hub.counters.wrote(sent);
-        if sent > 0 {
-            let id = cx.hub.name(self.link.place);
-            cx.handler.wire(id, self.role, &pending[..sent]);
-        }
+        let sent = self.write(pending, scratch, cx.hub, cx.handler)?;
         send.advance(sent);
+        self.wrote(sent, size, cx);
+        Ok(cx.buffers.send.is_empty())
+    }
+
+    /// Writes `bytes` once; answers how many were taken.
+    #[inline(always)]
+    fn write(
+        &mut self,
+        bytes: &[u8],
+        scratch: &mut Scratch,
+        hub: &Hub,
+        handler: &mut H,
+    ) -> io::Result<usize> {
+        let sent = self.transport.send(bytes, scratch)?.unwrap_or(0);
+        hub.counters.wrote(sent);
+        if sent > 0 {
+            handler.wire(hub.name(self.link.place), self.role, &bytes[..sent]);
+        }
+        Ok(sent)
+    }
+
+    /// Takes note of a write: `sent` of `size` bytes were taken, and what is left is queued.
+    #[inline]
+    fn wrote(&mut self, sent: usize, size: usize, cx: &mut Context<'_, H>) {
         // The kernel took less than it was given, so it is full, and will say when it is not.
         self.writable = sent == size;
         // Room where there was none: the peer has read.
@@ -102,13 +146,45 @@ impl<H: Handler> Session<H> {
                     hub: cx.hub,
                     connection,
                     send: &mut cx.buffers.send,
+                    received: &[],
+                    answer: None,
                 };
                 cx.handler.flushed(data, &mut peer);
             }
             State::Lingering(linger) if sent > 0 => linger.renew(cx.hub.now, cx.config),
             _ => {}
         }
-        Ok(cx.buffers.send.is_empty())
+    }
+
+    /// Writes a message's answer from where the message lies; nothing is queued. What the kernel
+    /// does not take is queued, as a copy.
+    #[inline(never)]
+    pub(super) fn write_answer(
+        &mut self,
+        Answer { kind, address, len }: Answer,
+        cx: &mut Context<'_, H>,
+    ) -> io::Result<()> {
+        let Buffers {
+            recv,
+            send,
+            scratch,
+            ..
+        } = &mut *cx.buffers;
+        let payload = recv
+            .delivered(address, len)
+            .expect("an answer is to a message among the bytes received");
+        let header = Connection::frame_header(kind, len);
+        let Some(frame) = recv.frame_in_place(payload.clone(), &header) else {
+            if let State::Open(connection, _) = &mut self.state {
+                connection.queue_begun(kind, recv.at(payload), send);
+            }
+            return Ok(());
+        };
+        let size = frame.len();
+        let sent = self.write(frame, scratch, cx.hub, cx.handler)?;
+        send.extend(&frame[sent..]);
+        self.wrote(sent, size, cx);
+        Ok(())
     }
 
     /// Has the handler told what came over an open connection.
@@ -118,10 +194,13 @@ impl<H: Handler> Session<H> {
             return Step::Next;
         };
         let Buffers { recv, send, .. } = &mut *cx.buffers;
+        let addresses = recv.addresses();
         let why = loop {
             let event = match connection.poll(cx.hub.now, recv, send) {
                 Ok(Some(event)) => event,
-                Ok(None) if send.len() >= connection.config().send_queue_max => return Step::Full,
+                Ok(None) if send.len() >= connection.config().send_queue_max => {
+                    return Step::Full;
+                }
                 Ok(None) => return Step::More,
                 Err(error) => break EndWhy::Protocol(error),
             };
@@ -136,6 +215,8 @@ impl<H: Handler> Session<H> {
                 hub: cx.hub,
                 connection,
                 send,
+                received: &[],
+                answer: None,
             };
             let message = match event {
                 Event::Text(text) => {
@@ -168,15 +249,34 @@ impl<H: Handler> Session<H> {
                 }
                 Event::Closed(closed) => break EndWhy::Closed(closed),
             };
-            match cx.handler.message(data, &mut peer, message) {
-                Ok(()) | Err(SendError::Closed) => {}
-                Err(SendError::QueueFull { queued })
-                    if matches!(cx.config.slow_reader, SlowReader::Close(..)) =>
-                {
-                    self.close_slow_reader(queued, cx);
-                    return Step::Next;
+            let payload = message.payload();
+            if payload.len() >= ANSWER_SIZE_MIN && self.writable {
+                let lies = payload.as_ptr_range();
+                let is_last = lies.end.addr() == addresses.end && !self.readable;
+                let is_large = payload.len() >= ANSWER_SIZE_ALONE;
+                if (is_last || is_large) && addresses.contains(&lies.start.addr()) {
+                    peer.received = payload;
                 }
-                Err(error) => peer.fail(error),
+            }
+            match cx.handler.message(data, &mut peer, message) {
+                Ok(()) => {
+                    if let Some(kind) = peer.answer {
+                        return Step::Answer(Answer::new(kind, peer.received));
+                    }
+                }
+                Err(error) => {
+                    peer.queue_answer();
+                    match error {
+                        SendError::Closed => {}
+                        SendError::QueueFull { queued }
+                            if matches!(cx.config.slow_reader, SlowReader::Close(..)) =>
+                        {
+                            self.close_slow_reader(queued, cx);
+                            return Step::Next;
+                        }
+                        _ => peer.fail(error),
+                    }
+                }
             }
         };
         self.finish(why, cx);

@@ -17,7 +17,7 @@ use crate::proto::connection::{Connection, State};
 use crate::proto::copy::copy;
 use crate::proto::error::SendError;
 use crate::proto::event::{Chunk, Kind};
-use crate::proto::frame::{CONTROL_PAYLOAD_MAX, FrameHeader, Opcode, Role};
+use crate::proto::frame::{CONTROL_PAYLOAD_MAX, EncodedHeader, FrameHeader, Opcode, Role};
 use crate::proto::mask::MaskingKey;
 
 /// A client's source of masking keys: unpredictable, and fresh for each frame (§5.3).
@@ -128,6 +128,45 @@ impl Connection {
         self.send_message(kind, payload, compress, send)
     }
 
+    /// Begins a message of `len` bytes that the caller writes by itself, in the frame that
+    /// [`frame_header`](Self::frame_header) begins, with nothing queued before it. Answers whether
+    /// it may: a client's is masked on the way to the queue, and what is compressed changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Self::send_text).
+    #[inline]
+    pub(crate) fn begin_unqueued(
+        &mut self,
+        len: usize,
+        send: &SendBuffer,
+    ) -> Result<bool, SendError> {
+        self.may_begin(send)?;
+        if self.masking.is_some() || self.compresses(len, Compress::Threshold) {
+            return Ok(false);
+        }
+        self.timers.sent_message();
+        Ok(true)
+    }
+
+    /// Queues the message that was [begun](Self::begin_unqueued), after all.
+    pub(crate) fn queue_begun(&mut self, kind: Kind, payload: &[u8], send: &mut SendBuffer) {
+        self.queue(true, opcode(kind), payload, send);
+    }
+
+    /// The header of a server's message in one frame.
+    #[inline]
+    pub(crate) fn frame_header(kind: Kind, len: usize) -> EncodedHeader {
+        let header = FrameHeader {
+            fin: true,
+            rsv1: false,
+            opcode: opcode(kind),
+            mask: None,
+            payload_len: len as u64,
+        };
+        header.encode()
+    }
+
     /// Queues the header of a message whose payload, being large, is not to be copied.
     ///
     /// The two belong together: what [`Vectored`] names is to be written by vectored writes,
@@ -149,14 +188,7 @@ impl Connection {
             return Ok(Vectored { send, payload: &[] });
         }
         self.may_begin(send)?;
-        let header = FrameHeader {
-            fin: true,
-            rsv1: false,
-            opcode: opcode(kind),
-            mask: None,
-            payload_len: payload.len() as u64,
-        };
-        send.extend(header.encode().as_bytes());
+        send.extend(Self::frame_header(kind, payload.len()).as_bytes());
         self.timers.sent_message();
         Ok(Vectored { send, payload })
     }
@@ -255,7 +287,7 @@ impl Connection {
     }
 
     #[inline]
-    pub(super) fn send_message(
+    pub(crate) fn send_message(
         &mut self,
         kind: Kind,
         payload: &[u8],

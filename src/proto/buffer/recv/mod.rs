@@ -16,6 +16,8 @@
 //!
 //! A compressed message is gathered in a region of its own, where it is inflated to.
 
+mod answer;
+
 use std::ops::Range;
 
 use crate::proto::deflate::{Corrupt, Decompressor, Inflated};
