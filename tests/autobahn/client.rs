@@ -5,7 +5,7 @@
 
 use std::env;
 use std::error::Error;
-use std::io::Write;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use openline::net::{ConnectOptions, End, EndWhy, EventLoop, Handler, LoopConfig, Message, Peer};
@@ -29,12 +29,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     .ok_or("the server did not say how many cases it has")?
     .parse()?;
     for case in 1..=count {
-        eprint!("\rcase {case} of {count} ");
-        std::io::stderr().flush()?;
+        if io::stderr().is_terminal() {
+            eprint!("\rcase {case} of {count} ");
+        }
         let url = format!("{url}/runCase?case={case}&agent={agent}");
         converse(&mut event_loop, &options, &url, Task::Echo)?;
     }
-    eprintln!();
     converse(
         &mut event_loop,
         &options,
@@ -105,7 +105,7 @@ enum Task {
 struct Client {
     /// The last text of a connection that listens.
     heard: Option<String>,
-    /// Why a connection did not even open.
+    /// Why there was nobody to play with, or to hear from.
     failure: Option<String>,
 }
 
@@ -126,13 +126,15 @@ impl Handler for Client {
         Ok(())
     }
 
-    fn end(&mut self, _: Option<Task>, end: &End) {
-        // A case may end in any way once it is open: that is the fuzzing server's to judge.
-        let unopened = matches!(
-            end.why,
-            EndWhy::Connect(_) | EndWhy::Refused { .. } | EndWhy::Handshake(_)
-        );
-        if unopened {
+    fn end(&mut self, task: Option<Task>, end: &End) {
+        let failed = match (task, &end.why) {
+            (_, EndWhy::Connect(_)) => true,
+            // A case may end in any way, and need not even open: that is the fuzzing server's
+            // to judge.
+            (Some(Task::Echo), _) => false,
+            (_, why) => matches!(why, EndWhy::Refused { .. } | EndWhy::Handshake(_)),
+        };
+        if failed {
             self.failure = Some(end.why.to_string());
         }
     }
