@@ -19,7 +19,7 @@ use crate::cli::conformance::path::clip;
 use crate::cli::conformance::record::Record;
 use crate::cli::conformance::report;
 use crate::cli::conformance::selection::Selection;
-use crate::cli::conformance::server::{Pace, Server};
+use crate::cli::conformance::server::{Pace, Server, Unfound};
 use crate::cli::conformance::tally::{Rules, Tally};
 use crate::cli::conformance::{ClientArgs, ListArgs, ServerArgs, ShowArgs, What};
 use crate::cli::signal;
@@ -62,7 +62,7 @@ pub(super) fn server(args: ServerArgs) -> Result<ExitCode, Failure> {
     let tls = args.tls.connector(&args.url)?.map(|tls| tls.config());
     let mut tally = Tally::new(cases.len(), rules(&args.what)?);
     let server = Server::find(&args.url, tls)
-        .map_err(|what| Failure::Undone(what, Some("start the server, and try again")))?;
+        .map_err(|Unfound { what, tip }| Failure::Undone(what, Some(tip)))?;
     let agent = args.agent.unwrap_or_else(|| args.url.authority());
     let agent = clip(&agent);
     let pace = Pace {

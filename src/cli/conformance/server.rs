@@ -12,9 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use openline::conformance::{Case, Player, Target};
+use openline::net::TlsError;
 use openline::proto::{Role, Url};
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 
 use crate::cli::conformance::drive::{Link, drive, seed};
 use crate::cli::conformance::record::{Record, weight};
@@ -25,6 +26,13 @@ pub(super) struct Server {
     addresses: Vec<SocketAddr>,
     target: Target,
     tls: Option<(ServerName<'static>, Arc<ClientConfig>)>,
+}
+
+/// Why there is no server to play against, and what to do.
+#[derive(Debug)]
+pub(super) struct Unfound {
+    pub(super) what: String,
+    pub(super) tip: &'static str,
 }
 
 /// How many cases are played at a time, and how many once more.
@@ -39,9 +47,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When its name has no address, or nobody listens there.
-    pub(super) fn find(url: &Url, tls: Option<Arc<ClientConfig>>) -> Result<Self, String> {
-        let at = |error: io::Error| format!("{}: {error}", url.authority());
+    /// When its name has no address, when nobody listens there, or when TLS fails: what would
+    /// fail every case is no case's to find.
+    pub(super) fn find(url: &Url, tls: Option<Arc<ClientConfig>>) -> Result<Self, Unfound> {
+        let at = |error: io::Error| Unfound {
+            what: format!("{}: {error}", url.authority()),
+            tip: "start the server, and try again",
+        };
         let addresses = (url.host(), url.port()).to_socket_addrs().map_err(at)?;
         let tls = match tls {
             None => None,
@@ -58,7 +70,17 @@ impl Server {
             },
             tls,
         };
-        server.connect().map_err(at)?;
+        let stream = server.connect().map_err(at)?;
+        if let Some((name, config)) = &server.tls {
+            meet(stream, name, Arc::clone(config)).map_err(|error| {
+                let (what, tip) = match error.downcast::<rustls::Error>().map(TlsError::from) {
+                    Ok(error) => (error.to_string(), tip(&error)),
+                    Err(error) => (error.to_string(), NO_TLS_TIP),
+                };
+                let what = format!("{}: {what}", url.authority());
+                Unfound { what, tip }
+            })?;
+        }
         Ok(server)
     }
 
@@ -168,7 +190,31 @@ impl Server {
     }
 }
 
-/// How long a server has to accept a connection.
+/// Goes through the handshake of TLS, and no further.
+fn meet(
+    mut stream: TcpStream,
+    name: &ServerName<'static>,
+    config: Arc<ClientConfig>,
+) -> io::Result<()> {
+    let session = ClientConnection::new(config, name.clone());
+    let mut session = session.map_err(io::Error::other)?;
+    stream.set_read_timeout(Some(CONNECT_TIMEOUT))?;
+    while session.is_handshaking() {
+        session.complete_io(&mut stream)?;
+    }
+    Ok(())
+}
+
+fn tip(error: &TlsError) -> &'static str {
+    match error {
+        TlsError::Certificate(_) => "--ca FILE says whom to trust; --insecure trusts anyone",
+        TlsError::NotTls => NO_TLS_TIP,
+        _ => "'openline diagnose' with the same URL looks into it",
+    }
+}
+
+const NO_TLS_TIP: &str = "is it a ws:// server?";
+/// How long a server has to accept a connection, and to answer each message of TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// From so many bytes on a case is heavy: it is about time as well.
 const HEAVY: usize = 256 << 10;
