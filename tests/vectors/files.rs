@@ -64,6 +64,11 @@ fn errors_say_where_and_what_to_do() {
         ("chapter \"x\"".to_owned(), Some((1, 1)), "family"),
         (within("  case \"a\""), Some((3, 3)), "without a title"),
         (
+            within("  case \"a b\" { title \"t\" }"),
+            Some((3, 3)),
+            "quoted",
+        ),
+        (
             within("  case \"a\" { title \"t\"; sned { text } }"),
             Some((3, 25)),
             "send",

@@ -85,6 +85,7 @@ impl Reader<'_> {
             source: template.source,
         };
         let [id, title] = node.texts()?;
+        check_id(node, id)?;
         self.groups.push(Group {
             id: id.to_owned(),
             title: title.to_owned(),
@@ -132,6 +133,7 @@ impl Reader<'_> {
                 group,
                 inherited,
             )?;
+            check_id(node, &case.id)?;
             if self.cases.iter().any(|other| other.id == case.id) {
                 let what = format!("there is a case {:?} already", case.id);
                 return Err(node.error(what, "give this one another id"));
@@ -139,6 +141,18 @@ impl Reader<'_> {
             self.cases.push(case);
         }
         Ok(())
+    }
+}
+
+/// Ids are typed into shells and stand in URLs, as they are.
+fn check_id(node: Node<'_>, id: &str) -> Result<(), VectorsError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"./-_+".contains(&byte);
+    match !id.is_empty() && id.bytes().all(is_plain) {
+        true => Ok(()),
+        false => {
+            let what = format!("the id {id:?} would have to be quoted");
+            Err(node.error(what, "make it of letters, digits and . / - _ +"))
+        }
     }
 }
 
