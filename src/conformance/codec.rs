@@ -9,6 +9,7 @@ use std::fmt::Write;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use crate::conformance::case::{Agreement, Level};
+use crate::conformance::reach::reach;
 use crate::proto::Role;
 use crate::proto::extensions;
 
@@ -207,6 +208,8 @@ pub(super) struct Codec {
     deflate_resets: bool,
     inflate: Decompress,
     inflate_resets: bool,
+    /// How far back the peer may refer.
+    window_max: usize,
 }
 
 impl Codec {
@@ -224,13 +227,14 @@ impl Codec {
             Role::Server => (server, client),
             Role::Client => (client, server),
         };
-        // The library begins at 9 bits. A stream inflated with 9 that needs no more than 8 is the
-        // same; what we deflate with 9 may be too much for a peer that holds 8.
+        // The library begins at 9 bits: what we deflate with 9 may be too much for a peer that
+        // holds 8. It inflates with 15 whatever it is told, so what the peer refers to is measured.
         Self {
             deflate: Compress::new_with_window_bits(Compression::default(), false, ours.0.max(9)),
             deflate_resets: ours.1,
-            inflate: Decompress::new_with_window_bits(false, theirs.0.max(9)),
+            inflate: Decompress::new(false),
             inflate_resets: theirs.1,
+            window_max: 1 << theirs.0,
         }
     }
 
@@ -302,6 +306,16 @@ impl Codec {
                 }
             }
         }
+        if self.window_max < WINDOW_MAX {
+            let reach = reach(payload);
+            if reach > self.window_max {
+                return Err(format!(
+                    "a message refers back by {reach} bytes, and the window agreed to has {} \
+                     (RFC 7692 §7.1.2)",
+                    self.window_max
+                ));
+            }
+        }
         Ok(out)
     }
 }
@@ -322,6 +336,8 @@ fn stored(message: &[u8]) -> Vec<u8> {
 }
 
 const NAME: &str = "permessage-deflate";
+/// DEFLATE's own: no stream can refer back further (RFC 1951 §3.2.5).
+const WINDOW_MAX: usize = 1 << 15;
 /// What ends a flushed stream, and is not sent (§7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
@@ -390,6 +406,41 @@ mod tests {
         }
         let compressed = ours.compress(&long, Level::Usual);
         assert!(theirs.inflate(&compressed, 299_999).is_err());
+    }
+
+    #[test]
+    fn a_reference_beyond_the_window_agreed_to_is_found() {
+        let codec = |role, bits| {
+            let bits = Some(bits);
+            let response = Stated {
+                server_max_window_bits: bits,
+                ..Stated::default()
+            };
+            let offers = ["permessage-deflate; server_max_window_bits=15".to_owned()];
+            Codec::new(role, match_offers(&offers, response).unwrap())
+        };
+        // Nothing in it comes twice; all of it does.
+        let half: Vec<u8> = (0..2000_u32)
+            .flat_map(|n| n.wrapping_mul(0x9e37_79b9).to_be_bytes())
+            .take(600)
+            .collect();
+        let message = half.repeat(2);
+        let sent = codec(Role::Server, 15).compress(&message, Level::Usual);
+        assert!(sent.len() < 700, "the second half refers to the first");
+        let read = |bits| codec(Role::Client, bits).inflate(&sent, 2000);
+        assert_eq!(read(15).unwrap(), message);
+        assert_eq!(read(10).unwrap(), message);
+        let error = read(9).unwrap_err();
+        assert!(error.contains("refers back by 600 bytes"), "{error}");
+        // It is as far back when the message ends in between.
+        let (mut sender, mut reader) = (codec(Role::Server, 15), codec(Role::Client, 9));
+        let first = sender.compress(&half, Level::Usual);
+        assert_eq!(reader.inflate(&first, 2000).unwrap(), half);
+        assert!(
+            reader
+                .inflate(&sender.compress(&half, Level::Usual), 2000)
+                .is_err()
+        );
     }
 
     #[test]

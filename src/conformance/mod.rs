@@ -29,6 +29,7 @@ mod error;
 mod log;
 mod payload;
 mod player;
+mod reach;
 mod read;
 mod rehearsal;
 mod vectors;
