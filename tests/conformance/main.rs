@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod deflate;
 mod faults;
+mod handshake;
+mod met;
 mod peer;
 mod program;
 mod run;

@@ -1,185 +1,39 @@
 //! A small peer over blocking sockets that echoes, in both roles, with one fault or none.
 //!
-//! Its frames are its own: the library's connection could not be talked into these faults. It
-//! judges heads by the library, and a fault then overrules.
+//! Its frames are its own: the library's connection could not be talked into these faults, and a
+//! judge that shared them with the peer would not see what both have wrong.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::net::{Shutdown, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use openline::proto::{
-    Answer, ClientHandshake, ClientRequest, CloseCode, Config, Field, HandshakeError, RecvBuffer,
-    Role, SendBuffer, ServerHandshake,
-};
-use sha1::{Digest, Sha1};
+use openline::proto::{CloseCode, Role};
 
+use crate::deflate::{Codec, Unread};
 use crate::faults::Fault;
 
-/// Serves echoes with a fault until the process ends.
-pub(crate) fn serve(fault: Option<Fault>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || accept(stream, fault));
-        }
-    });
-    address
-}
-
-fn accept(mut stream: TcpStream, fault: Option<Fault>) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(LIFE))?;
-    let mut recv = RecvBuffer::new();
-    let mut bytes = Vec::new();
-    let mut handshake = ServerHandshake::new(Arc::new(Config::default()), Instant::now());
-    let verdict = loop {
-        match handshake.poll(&recv) {
-            Ok(None) => {}
-            Ok(Some(_)) => break Ok(()),
-            Err(error) => break Err(error),
-        }
-        let read = read(&mut stream)?;
-        if read.is_empty() {
-            return Ok(());
-        }
-        recv.extend(&read);
-        bytes.extend(read);
-    };
-    if let Err(error) = verdict
-        && !overlooks(fault, &error)
-    {
-        let mut send = SendBuffer::new();
-        error.refusal().write(&mut send);
-        stream.write_all(send.pending())?;
-        return leave(&mut stream);
-    }
-    let head = bytes
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .map_or(bytes.len(), |n| n + 4);
-    let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
-    let key = text.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("sec-websocket-key")
-            .then(|| value.trim())
-    });
-    let accept = match fault {
-        Some(Fault::WrongAccept) => accept_of("another"),
-        _ => accept_of(key.unwrap_or_default()),
-    };
-    let extension = match fault {
-        Some(Fault::AgreesUnasked) => "Sec-WebSocket-Extensions: permessage-deflate\r\n",
-        _ => "",
-    };
-    let head_sent = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n{extension}\r\n"
-    );
-    stream.write_all(head_sent.as_bytes())?;
-    Peer::new(Role::Server, fault, stream, bytes.split_off(head)).run()
-}
-
-/// Goes through a connection as a client, and echoes until it ends.
-pub(crate) fn connect(address: SocketAddr, path: &str, fault: Option<Fault>) -> io::Result<()> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(LIFE))?;
-    let url = format!("ws://{address}{path}").parse().unwrap();
-    let mut send = SendBuffer::new();
-    let (config, now) = (Arc::new(Config::default()), Instant::now());
-    let request = ClientRequest::new(url);
-    let mut handshake = ClientHandshake::start(&request, config, now, [3; 32], &mut send);
-    let mut head = String::from_utf8(send.pending().to_vec()).unwrap();
-    if fault == Some(Fault::AsksForVersion8) {
-        head = head.replace("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8");
-    }
-    stream.write_all(head.as_bytes())?;
-    let mut recv = RecvBuffer::new();
-    let mut bytes = Vec::new();
-    loop {
-        match handshake.poll(&mut recv) {
-            Ok(None) => {}
-            Ok(Some(Answer::Accepted(_))) => break,
-            Ok(Some(Answer::Refused(_))) => return Ok(()),
-            Err(error) if overlooks(fault, &error) => break,
-            Err(_) => return Ok(()),
-        }
-        let read = read(&mut stream)?;
-        if read.is_empty() {
-            return Ok(());
-        }
-        recv.extend(&read);
-        bytes.extend(read);
-    }
-    // Interim responses may come before the one that counts (RFC 9110 §15.2).
-    let last = bytes
-        .windows(12)
-        .position(|line| line == b"HTTP/1.1 101")
-        .unwrap_or(0);
-    let end = bytes[last..]
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n");
-    let head = end.map_or(bytes.len(), |end| last + end + 4);
-    Peer::new(Role::Client, fault, stream, bytes.split_off(head)).run()
-}
-
-/// §4.2.2: what proves to the client that its key was read.
-fn accept_of(key: &str) -> String {
-    let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
-    BASE64.encode(digest)
-}
-
-/// Whether a fault is to pass over what is wrong with a head.
-fn overlooks(fault: Option<Fault>, error: &HandshakeError) -> bool {
-    matches!(
-        (fault, error),
-        (
-            Some(Fault::IgnoresVersion),
-            HandshakeError::Invalid(Field::Version) | HandshakeError::Missing(Field::Version)
-        ) | (
-            Some(Fault::AcceptsMissingKey),
-            HandshakeError::Missing(Field::Key)
-        ) | (
-            Some(Fault::IgnoresAccept),
-            HandshakeError::Invalid(Field::Accept) | HandshakeError::Missing(Field::Accept)
-        ) | (
-            Some(Fault::TakesUnaskedExtensions),
-            HandshakeError::ExtensionNotOffered
-        )
-    )
-}
-
-fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; 16 << 10];
-    let n = stream.read(&mut bytes)?;
-    bytes.truncate(n);
-    Ok(bytes)
-}
-
-/// Ends our direction, and waits for the other end.
-fn leave(stream: &mut TcpStream) -> io::Result<()> {
-    stream.shutdown(Shutdown::Write)?;
-    stream.set_read_timeout(Some(Duration::from_secs(3)))?;
-    while !read(stream)?.is_empty() {}
-    Ok(())
-}
-
-struct Peer {
+/// A connection that is open.
+pub(crate) struct Peer {
     role: Role,
     fault: Option<Fault>,
     stream: TcpStream,
     bytes: Vec<u8>,
-    /// The opcode and the payload of the message at hand.
-    message: Option<(u8, Vec<u8>)>,
+    codec: Option<Codec>,
+    message: Option<Message>,
+    /// A message that is merged with the next.
+    held: Option<Vec<u8>>,
     /// How much of a text is known to be UTF-8.
     valid: usize,
     /// Pongs that are late.
     owed: Vec<Vec<u8>>,
+}
+
+/// The message at hand.
+struct Message {
+    opcode: u8,
+    payload: Vec<u8>,
+    compressed: bool,
 }
 
 struct Header {
@@ -208,13 +62,21 @@ impl From<io::Error> for End {
 }
 
 impl Peer {
-    fn new(role: Role, fault: Option<Fault>, stream: TcpStream, bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(
+        role: Role,
+        fault: Option<Fault>,
+        stream: TcpStream,
+        bytes: Vec<u8>,
+        codec: Option<Codec>,
+    ) -> Self {
         Self {
             role,
             fault,
             stream,
             bytes,
+            codec,
             message: None,
+            held: None,
             valid: 0,
             owed: Vec::new(),
         }
@@ -224,13 +86,8 @@ impl Peer {
         self.fault == Some(fault)
     }
 
-    fn run(mut self) -> io::Result<()> {
+    pub(crate) fn run(mut self) -> io::Result<()> {
         let end = loop {
-            if self.has(Fault::Hangs) {
-                // Whoever waits longer than we live hangs too.
-                while !read(&mut self.stream)?.is_empty() {}
-                return Ok(());
-            }
             match self.advance() {
                 Ok(true) => {}
                 Ok(false) => match read(&mut self.stream) {
@@ -306,6 +163,11 @@ impl Peer {
         match header.opcode {
             0..=2 => self.data(&header, payload)?,
             8 => return Err(self.close(payload)),
+            9 if self.has(Fault::HangsAtPings) => {
+                // Whoever waits longer than we live hangs too.
+                while !read(&mut self.stream)?.is_empty() {}
+                return Err(End::Gone);
+            }
             9 => self.pong(payload)?,
             _ => {}
         }
@@ -322,7 +184,10 @@ impl Peer {
             _ => 64,
         };
         let faults = [
-            (header.rsv != 0, Fault::AcceptsRsv),
+            (
+                header.rsv & !self.rsv_allowed(header) != 0,
+                Fault::AcceptsRsv,
+            ),
             (!is_known, Fault::AcceptsReservedOpcodes),
             (
                 header.key.is_some() != must_mask,
@@ -356,17 +221,30 @@ impl Peer {
         Ok(())
     }
 
+    /// RFC 7692 §6: RSV1 marks a compressed message, where it begins.
+    fn rsv_allowed(&self, header: &Header) -> u8 {
+        match self.codec {
+            Some(_) if matches!(header.opcode, 1 | 2) => 4,
+            Some(_) if self.has(Fault::AcceptsRsv1Anywhere) => 4,
+            _ => 0,
+        }
+    }
+
     /// §8.1: what cannot become UTF-8 any more fails at once, also within a frame.
     fn look_ahead(&mut self, header: &Header, beginning: &[u8]) -> Result<(), End> {
         if header.opcode > 2 || self.has(Fault::LateUtf8) || self.has(Fault::SkipsUtf8) {
             return Ok(());
         }
-        let (opcode, before) = match &self.message {
-            Some((opcode, before)) => (*opcode, &before[self.valid.min(before.len())..]),
-            None => (header.opcode, &[][..]),
+        let (opcode, before, compressed) = match &self.message {
+            Some(message) => (
+                message.opcode,
+                &message.payload[self.valid.min(message.payload.len())..],
+                message.compressed,
+            ),
+            None => (header.opcode, &[][..], header.rsv & 4 != 0),
         };
         match opcode {
-            1 if is_hopeless(&[before, beginning].concat()) => Err(End::Fail(1007)),
+            1 if !compressed && is_hopeless(&[before, beginning].concat()) => Err(End::Fail(1007)),
             _ => Ok(()),
         }
     }
@@ -377,25 +255,34 @@ impl Peer {
         }
         if self.has(Fault::EchoesFragments) && !(header.fin && header.opcode != 0) {
             let opcode = if header.opcode == 0 { 1 } else { header.opcode };
-            self.message = (!header.fin).then(|| (opcode, Vec::new()));
+            self.message = (!header.fin).then(|| Message {
+                opcode,
+                payload: Vec::new(),
+                compressed: false,
+            });
             self.send(opcode, &payload)?;
             return Ok(());
         }
         match &mut self.message {
-            Some((_, whole)) if header.opcode == 0 => whole.extend(payload),
+            Some(message) if header.opcode == 0 => message.payload.extend(payload),
             _ => {
                 // A continuation of nothing is a message by itself, to whom accepts it.
-                self.message = Some((header.opcode.max(1), payload));
+                self.message = Some(Message {
+                    opcode: header.opcode.max(1),
+                    payload,
+                    compressed: header.rsv & 4 != 0 && self.codec.is_some(),
+                });
                 self.valid = 0;
             }
         }
-        let Some((opcode, whole)) = &self.message else {
+        let Some(message) = &self.message else {
             return Ok(());
         };
+        let whole = &message.payload;
         if whole.len() as u64 > MESSAGE_MAX {
             return Err(End::Fail(1009));
         }
-        if *opcode == 1 && !self.has(Fault::SkipsUtf8) {
+        if message.opcode == 1 && !message.compressed && !self.has(Fault::SkipsUtf8) {
             let is_late = self.has(Fault::LateUtf8) && !header.fin;
             let rest = &whole[self.valid..];
             match std::str::from_utf8(rest) {
@@ -408,20 +295,73 @@ impl Peer {
             }
         }
         if header.fin {
-            let (opcode, whole) = self.message.take().expect("just put there");
-            self.echo(opcode, &whole)?;
+            let message = self.message.take().expect("just put there");
+            self.finish(message)?;
         }
         Ok(())
     }
 
-    fn echo(&mut self, opcode: u8, message: &[u8]) -> io::Result<()> {
-        match self.fault {
-            Some(Fault::TextAsBinary) => self.send(2, message)?,
-            Some(Fault::CutsLongMessages) => {
-                let size = message.len().min(1000);
-                self.send(opcode, &message[..size])?;
+    /// A message is whole.
+    fn finish(&mut self, mut message: Message) -> Result<(), End> {
+        if message.compressed
+            && let Some(codec) = &mut self.codec
+        {
+            if self.fault == Some(Fault::ChecksCompressedUtf8)
+                && message.opcode == 1
+                && std::str::from_utf8(&message.payload).is_err()
+            {
+                return Err(End::Fail(1007));
             }
-            _ => self.send(opcode, message)?,
+            let max = usize::try_from(MESSAGE_MAX).expect("small");
+            message.payload = match codec.inflate(&message.payload, max) {
+                Ok(payload) => payload,
+                Err(Unread::Broken) => return Err(End::Fail(1007)),
+                Err(Unread::TooLarge) => return Err(End::Fail(1009)),
+            };
+            if message.opcode == 1
+                && !self.has(Fault::SkipsUtf8)
+                && std::str::from_utf8(&message.payload).is_err()
+            {
+                return Err(End::Fail(1007));
+            }
+        }
+        if let Some(held) = self.held.take() {
+            message.payload.splice(..0, held);
+        }
+        if self.has(Fault::MergesMessages) && self.is_followed_by(message.opcode) {
+            self.held = Some(message.payload);
+            return Ok(());
+        }
+        self.echo(message)?;
+        Ok(())
+    }
+
+    /// Whether the next message is there as well, whole and of the same kind.
+    fn is_followed_by(&self, opcode: u8) -> bool {
+        Header::decode(&self.bytes).is_some_and(|next| {
+            let length = usize::try_from(next.length).unwrap_or(usize::MAX);
+            (next.fin, next.rsv, next.opcode) == (true, 0, opcode)
+                && self.bytes.len() - next.size >= length
+        })
+    }
+
+    fn echo(&mut self, message: Message) -> io::Result<()> {
+        let Message {
+            mut opcode,
+            mut payload,
+            compressed,
+        } = message;
+        match self.fault {
+            Some(Fault::TextAsBinary) => opcode = 2,
+            Some(Fault::CutsLongMessages) => payload.truncate(1000),
+            _ => {}
+        }
+        match &mut self.codec {
+            Some(codec) if compressed => {
+                let payload = codec.compress(&payload);
+                self.frame(0x40, opcode, &payload)?;
+            }
+            _ => self.send(opcode, &payload)?,
         }
         for payload in std::mem::take(&mut self.owed) {
             self.send(10, &payload)?;
@@ -461,16 +401,17 @@ impl Peer {
     }
 
     fn send(&mut self, opcode: u8, payload: &[u8]) -> io::Result<()> {
-        let masks = (self.role == Role::Client) != self.has(Fault::WrongMaskBit);
-        let rsv = if self.has(Fault::SetsRsv1) && opcode < 3 {
-            0x40
-        } else {
-            0
-        };
+        let is_set = self.has(Fault::SetsRsv1) && opcode < 3;
+        self.frame(if is_set { 0x40 } else { 0 }, opcode, payload)
+    }
+
+    fn frame(&mut self, rsv: u8, opcode: u8, payload: &[u8]) -> io::Result<()> {
+        let is_faulty = self.has(Fault::WrongMaskBit) && opcode != 8;
+        let masks = (self.role == Role::Client) != is_faulty;
         let mask_bit = if masks { 0x80 } else { 0 };
         let mut bytes = vec![0x80 | rsv | opcode];
         let length = payload.len() as u64;
-        let is_long = self.has(Fault::WritesLongForms);
+        let is_long = self.has(Fault::WritesLongForms) && opcode != 8;
         match length {
             0..126 if !is_long => bytes.push(mask_bit | length.to_be_bytes()[7]),
             0..0x1_0000 => {
@@ -491,7 +432,7 @@ impl Peer {
             false => *byte,
         });
         bytes.extend(masked);
-        if self.has(Fault::Trickles) && opcode < 3 && bytes.len() < 200 {
+        if self.has(Fault::Trickles) && opcode < 3 && rsv == 0 && bytes.len() < 200 {
             for byte in &bytes {
                 self.stream.write_all(&[*byte])?;
                 thread::sleep(Duration::from_millis(1));
@@ -500,6 +441,21 @@ impl Peer {
         }
         self.stream.write_all(&bytes)
     }
+}
+
+pub(crate) fn read(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 16 << 10];
+    let n = stream.read(&mut bytes)?;
+    bytes.truncate(n);
+    Ok(bytes)
+}
+
+/// Ends our direction, and waits for the other end.
+pub(crate) fn leave(stream: &mut TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(Duration::from_secs(3)))?;
+    while !read(stream)?.is_empty() {}
+    Ok(())
 }
 
 impl Header {
@@ -540,5 +496,5 @@ fn is_hopeless(bytes: &[u8]) -> bool {
 }
 
 /// How long a peer waits for bytes: longer than any case that is played here.
-const LIFE: Duration = Duration::from_secs(20);
+pub(crate) const LIFE: Duration = Duration::from_secs(20);
 const MESSAGE_MAX: u64 = 16 << 20;

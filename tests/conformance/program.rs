@@ -7,7 +7,7 @@ use std::process::Output;
 use serde_json::Value;
 
 use crate::faults::Fault;
-use crate::peer;
+use crate::handshake;
 use crate::run::openline;
 
 /// A folder of this test's own, gone when it is over.
@@ -33,7 +33,7 @@ impl Drop for Folder {
 }
 
 fn play(fault: Option<Fault>, options: &[&str]) -> Output {
-    let url = format!("ws://{}/", peer::serve(fault));
+    let url = format!("ws://{}/", handshake::serve(fault));
     openline(&["server", &url]).args(options).output().unwrap()
 }
 

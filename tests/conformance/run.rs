@@ -8,17 +8,18 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use openline::conformance::Vectors;
 use openline::proto::Role;
 use serde_json::Value;
 
 use crate::faults::Fault;
-use crate::peer;
+use crate::handshake;
 
 /// Verdicts by case: the answers', and the end's.
 pub(crate) type Verdicts = BTreeMap<String, (String, String)>;
 
-/// Everything but what is about time and compression, which the peers here do not speak.
-const LEFT_OUT: &str = "9,10,12,13,deflate";
+/// What is about time, and what is large.
+const LEFT_OUT: &[&str] = &["9.", "10.", "12.", "13.", "deflate/messages/bombs/"];
 
 /// Far more than the last case takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,17 +34,28 @@ pub(crate) fn openline(arguments: &[&str]) -> Command {
     command
 }
 
-/// What the program finds about a peer with this fault.
+/// What the program finds about a peer with this fault: all cases, side by side.
 pub(crate) fn verdicts_on(role: Role, fault: Option<Fault>) -> Verdicts {
+    verdicts_of(role, fault, &cases(role), 64)
+}
+
+/// What these cases find, so many at a time.
+pub(crate) fn verdicts_of(
+    role: Role,
+    fault: Option<Fault>,
+    ids: &[String],
+    jobs: usize,
+) -> Verdicts {
     match role {
-        Role::Server => on_server(fault),
-        Role::Client => on_client(fault),
+        Role::Server => on_server(fault, ids, jobs),
+        Role::Client => on_client(fault, ids, jobs),
     }
 }
 
-fn on_server(fault: Option<Fault>) -> Verdicts {
-    let url = format!("ws://{}/", peer::serve(fault));
-    let options = ["--json", "--jobs", "64", "--exclude", LEFT_OUT];
+fn on_server(fault: Option<Fault>, ids: &[String], jobs: usize) -> Verdicts {
+    let url = format!("ws://{}/", handshake::serve(fault));
+    let (jobs, ids) = (jobs.to_string(), ids.join(","));
+    let options = ["--json", "--retry", "0", "--jobs", &jobs, "--cases", &ids];
     let output = openline(&["server", &url]).args(options).output().unwrap();
     assert!(
         matches!(output.status.code(), Some(0 | 3)),
@@ -53,8 +65,8 @@ fn on_server(fault: Option<Fault>) -> Verdicts {
     parse(&output.stdout)
 }
 
-fn on_client(fault: Option<Fault>) -> Verdicts {
-    let options = ["client", "0", "--json", "--exclude", LEFT_OUT];
+fn on_client(fault: Option<Fault>, ids: &[String], jobs: usize) -> Verdicts {
+    let options = ["client", "0", "--json"];
     let mut child = openline(&options).spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
@@ -64,24 +76,15 @@ fn on_client(fault: Option<Fault>) -> Verdicts {
         .trim_start_matches("listening on ws://")
         .trim_end_matches('/');
     let address: SocketAddr = address.parse().unwrap();
-    let ids = cases("client");
     let queue = Mutex::new(ids.iter());
     thread::scope(|scope| {
-        for _ in 0..48 {
+        for _ in 0..jobs {
             scope.spawn(|| {
                 loop {
                     let next = queue.lock().unwrap().next();
                     let Some(id) = next else { return };
-                    let encoded: String = id
-                        .bytes()
-                        .map(|byte| match byte {
-                            b'/' | b'.' | b'-' | b'_' => char::from(byte).to_string(),
-                            byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
-                            byte => format!("%{byte:02x}"),
-                        })
-                        .collect();
                     // How it ends is the program's to judge.
-                    let _ = peer::connect(address, &format!("/case/{encoded}?agent=raw"), fault);
+                    let _ = handshake::connect(address, &format!("/case/{id}?agent=raw"), fault);
                 }
             });
         }
@@ -94,14 +97,14 @@ fn on_client(fault: Option<Fault>) -> Verdicts {
         }
     });
     let mut rest = String::new();
-    for _ in &ids {
+    for _ in ids {
         let Ok(line) = lines.recv_timeout(PATIENCE) else {
             break;
         };
         rest.push_str(&line);
         rest.push('\n');
     }
-    let _ = peer::connect(address, "/stopServer", None);
+    let _ = handshake::connect(address, "/stopServer", None);
     child.wait().unwrap();
     let verdicts = parse(rest.as_bytes());
     let missing: BTreeSet<_> = ids
@@ -116,17 +119,13 @@ fn on_client(fault: Option<Fault>) -> Verdicts {
 }
 
 /// The ids of the cases that are played here against a peer in this role.
-fn cases(role: &str) -> Vec<String> {
-    let options = ["list", "--json", "--exclude", LEFT_OUT];
-    let output = openline(&options).output().unwrap();
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let cases = lines
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let suits = |case: &Value| case["peer"].is_null() || case["peer"] == role;
-    cases
-        .filter(suits)
-        .map(|case| case["id"].as_str().unwrap().to_owned())
+fn cases(role: Role) -> Vec<String> {
+    Vectors::embedded()
+        .cases()
+        .iter()
+        .filter(|case| case.suits(role))
+        .map(|case| case.id.clone())
+        .filter(|id| !LEFT_OUT.iter().any(|beginning| id.starts_with(beginning)))
         .collect()
 }
 
