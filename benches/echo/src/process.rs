@@ -207,27 +207,32 @@ pub fn raise_file_limit() -> nix::Result<u64> {
 /// The nanoseconds in which a cache line goes from one core to the other and back.
 ///
 /// A hypervisor moves virtual cores about; when the two are far apart, all that crosses between
-/// generator and server costs more.
+/// generator and server costs more. The least of several tries counts: others are of who ran
+/// meanwhile.
 pub fn cache_line_round_trip() -> nix::Result<f64> {
-    const TRIPS: u32 = 20_000;
+    const TRIES: u32 = 5;
+    const TRIPS: u32 = 4_000;
     let line = AtomicU32::new(0);
     thread::scope(|scope| {
         let echo = scope.spawn(|| {
             pin(SERVER_CORE)?;
-            for trip in 0..TRIPS {
+            for trip in 0..TRIES * TRIPS {
                 wait_for(&line, 2 * trip + 1);
                 line.store(2 * trip + 2, Ordering::Release);
             }
             Ok(())
         });
-        let start = Instant::now();
-        for trip in 0..TRIPS {
-            line.store(2 * trip + 1, Ordering::Release);
-            wait_for(&line, 2 * trip + 2);
+        let mut least = Duration::MAX;
+        for first in (0..TRIES).map(|number| number * TRIPS) {
+            let start = Instant::now();
+            for trip in first..first + TRIPS {
+                line.store(2 * trip + 1, Ordering::Release);
+                wait_for(&line, 2 * trip + 2);
+            }
+            least = least.min(start.elapsed());
         }
-        let elapsed = start.elapsed();
         echo.join().unwrap_or(Err(nix::Error::UnknownErrno))?;
-        Ok(elapsed.as_nanos() as f64 / f64::from(TRIPS))
+        Ok(least.as_nanos() as f64 / f64::from(TRIPS))
     })
 }
 

@@ -5,6 +5,7 @@
 //! enough are kept, or a bound is reached.
 
 use std::error::Error;
+use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -86,12 +87,25 @@ pub fn run<'a>(
     for case in cases {
         let mut all: Vec<Round> = Vec::new();
         let most = settings.rounds * ROUNDS_FACTOR;
-        while all.len() < most && without_odd(&all).len() < settings.rounds {
+        loop {
+            let kept = without_odd(&all).len();
+            if all.len() == most || kept >= settings.rounds {
+                break;
+            }
+            progress(&format!("round {}, {kept} kept", all.len() + 1));
             all.push(round(servers, &case, settings.window, all.len())?);
         }
+        progress("");
         print(settings, servers, &case, &all);
     }
     Ok(())
+}
+
+/// Says how far it is, to whoever looks at a terminal.
+fn progress(what: &str) {
+    if io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{what}");
+    }
 }
 
 fn round(

@@ -16,7 +16,7 @@ const PANEL_FOOT: f64 = 30.0;
 const ROW: f64 = 19.0;
 /// The room for names, and for figures.
 const NAMES: f64 = 128.0;
-const FIGURES: f64 = 52.0;
+const FIGURES: f64 = 62.0;
 /// From this ratio between the largest and the smallest on, steps are factors.
 const LOGARITHMIC: f64 = 6.0;
 
