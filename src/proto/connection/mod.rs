@@ -224,17 +224,20 @@ impl Connection {
     fn whole<'b>(
         &mut self,
         now: Instant,
-        Whole { kind, len, key }: Whole,
+        whole: Whole,
         recv: &'b mut RecvBuffer,
         send: &mut SendBuffer,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         self.timers.received_message(now);
+        let Whole {
+            kind,
+            header,
+            len,
+            key,
+        } = whole;
         match kind {
-            Kind::Binary => {
-                let payload = recv.unmask(len, key);
-                Ok(Some(Event::Binary(recv.at(payload))))
-            }
-            Kind::Text => match recv.take_text(len, key) {
+            Kind::Binary => Ok(Some(Event::Binary(recv.take_binary(header, len, key)))),
+            Kind::Text => match recv.take_text(header, len, key) {
                 Some(text) => Ok(Some(Event::Text(text))),
                 None => Err(self.fail(ProtocolError::InvalidUtf8, send)),
             },

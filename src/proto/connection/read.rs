@@ -41,6 +41,8 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Whole {
     pub(super) kind: Kind,
+    /// The bytes of its header that are yet to be passed over.
+    pub(super) header: usize,
     pub(super) len: usize,
     pub(super) key: Option<MaskingKey>,
 }
@@ -111,7 +113,7 @@ impl Reader {
         &self,
         config: &Config,
         role: Role,
-        recv: &mut RecvBuffer,
+        recv: &RecvBuffer,
     ) -> Option<Whole> {
         if self.message.is_some() || config.delivery != Delivery::Whole {
             return None;
@@ -131,21 +133,25 @@ impl Reader {
             },
             _ => return None,
         };
-        if len as u64 > config.frame_size_max.min(config.message_size_max) {
+        if len as u64 > config.frame_size_max || len as u64 > config.message_size_max {
             return None;
         }
-        let (size, key) = match role {
+        let (header, key) = match role {
             Role::Client => (size, None),
             Role::Server => {
                 let key = rest.get(size - 2..)?.first_chunk()?;
                 (size + 4, Some(MaskingKey::new(*key)))
             }
         };
-        if recv.unparsed_len() < size + len {
+        if recv.unparsed_len() < header + len {
             return None;
         }
-        recv.consume(size);
-        Some(Whole { kind, len, key })
+        Some(Whole {
+            kind,
+            header,
+            len,
+            key,
+        })
     }
 
     /// Takes the next step that the bytes in `recv` allow, as the end in the role `role`.
@@ -193,8 +199,12 @@ impl Reader {
                 && header.payload_len <= config.frame_size_max.min(config.message_size_max)
                 && let Some(len) = take_header(header, size, recv)
             {
-                let key = header.mask;
-                return Ok(Step::Whole(Whole { kind, len, key }));
+                return Ok(Step::Whole(Whole {
+                    kind,
+                    header: 0,
+                    len,
+                    key: header.mask,
+                }));
             }
             if let Some(step) = self.begin(config, kind, header, size, recv)? {
                 return Ok(self.pass(step));

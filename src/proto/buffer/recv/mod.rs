@@ -241,10 +241,35 @@ impl RecvBuffer {
         range
     }
 
-    /// Passes over a message of `n` unparsed bytes that lies there whole, unmasks it where it
-    /// lies, and returns it if it is text.
+    /// Passes over a message of `n` unparsed bytes that lies there whole, behind `header` others,
+    /// and unmasks it where it lies.
     #[inline]
-    pub(crate) fn take_text(&mut self, n: usize, key: Option<MaskingKey>) -> Option<&str> {
+    pub(crate) fn take_binary(
+        &mut self,
+        header: usize,
+        n: usize,
+        key: Option<MaskingKey>,
+    ) -> &[u8] {
+        // By way of what is unparsed, of which a caller has just seen that it is long enough:
+        // then nothing is compared twice.
+        let unparsed = &mut self.bytes[self.parsed..self.filled];
+        let payload = &mut unparsed[header..][..n];
+        self.parsed += header + n;
+        if let Some(key) = key {
+            key.apply(payload);
+        }
+        payload
+    }
+
+    /// The same with what is to be text; returns it if it is.
+    #[inline]
+    pub(crate) fn take_text(
+        &mut self,
+        header: usize,
+        n: usize,
+        key: Option<MaskingKey>,
+    ) -> Option<&str> {
+        self.consume(header);
         let range = self.consume(n);
         match key {
             Some(key) if key.unmask_text(&mut self.bytes[range.clone()]) => {
@@ -393,7 +418,7 @@ impl RecvBuffer {
         // all else that happens to it.
         // SAFETY: `text` has taken all bytes of the message in order, refused none and ended on
         // a character's end, or `take_text` has just seen that all are ASCII, so they are UTF-8.
-        // Nothing writes to them in between: `absorb`, `unmask`, `take_text` and `spare_mut` write
+        // Nothing writes to them in between: `absorb`, `unmask`, `take_…` and `spare_mut` write
         // behind the message, as `inflate` does in its region, and moves keep its content.
         #[allow(unsafe_code)]
         unsafe {
