@@ -4,7 +4,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use openline::proto::{Config, Connection, Data, Event, RecvBuffer, Role, SendBuffer};
+use bytes::Bytes;
+use openline::proto::{Config, Connection, Data, Event, RecvBuffer, Role, SendBuffer, Shared};
 
 use super::calls;
 use super::stream::{Content, DRAIN_SIZE, Stream, copy};
@@ -40,10 +41,12 @@ impl Receiver {
     pub(crate) fn pass_seeing(&mut self, stream: &Stream, see: impl Fn(&[u8])) -> usize {
         let (mut messages, mut rest) = (0, &stream.bytes[..]);
         while !rest.is_empty() {
-            // A read that ends where the message does leaves nothing over that must be moved.
-            let size = match usize::try_from(self.recv.lacking()) {
-                Ok(lacking) if lacking > 0 => lacking.min(stream.read_size),
-                _ => stream.read_size,
+            // A read that ends where a long message does leaves nothing over that must be moved.
+            let lacking = usize::try_from(self.recv.lacking()).unwrap_or(usize::MAX);
+            let is_long = self.recv.len().saturating_add(lacking) >= stream.read_size;
+            let size = match is_long && lacking > 0 {
+                true => lacking.min(stream.read_size),
+                false => stream.read_size,
             };
             let read;
             (read, rest) = rest.split_at(size.min(rest.len()));
@@ -96,18 +99,26 @@ impl Sender {
         }
     }
 
-    /// Sends one message without a copy of its payload, by one vectored write; `drain` gets
-    /// header and payload.
-    pub(crate) fn send_unbuffered(&mut self, message: Data<'_>, mut drain: impl FnMut(&[u8])) {
-        let mut vectored = self
-            .connection
-            .send_unbuffered(message, &mut self.send)
-            .expect("the queue is empty");
-        calls::call();
-        let slices = vectored.slices();
-        slices.iter().for_each(|slice| drain(slice));
-        let n = slices.iter().map(|slice| slice.len()).sum();
-        vectored.advance(n);
+    /// Sends one message by reference; `drain` gets the pieces when enough wait, as one vectored
+    /// write.
+    #[inline]
+    pub(crate) fn send_shared(&mut self, message: &Shared, drain: impl FnMut(&[u8])) {
+        self.connection
+            .send_shared(message, &mut self.send)
+            .expect("the queue is drained below its bound");
+        if self.send.len() >= DRAIN_SIZE {
+            calls::call();
+            self.send.slices().for_each(drain);
+            self.send.advance(self.send.len());
+        }
+    }
+}
+
+/// A payload as a message to be sent by reference.
+pub(crate) fn shared(content: Content, payload: Bytes) -> Shared {
+    match content {
+        Content::Binary => Shared::binary(payload),
+        _ => Shared::utf8(payload).expect("the payload is text"),
     }
 }
 

@@ -252,7 +252,7 @@ impl Buffer for SendBuffer {
     }
 
     fn load(&mut self, held: &Self) {
-        self.extend(held.pending());
+        Self::load(self, held);
     }
 
     fn take_remainder(&mut self) -> Self {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use openline::proto::{Config, Data, FrameHeader, Prepared, Role, SendBuffer, SendError};
+use openline::proto::{Config, Data, FrameHeader, Prepared, Role, SendBuffer, SendError, Shared};
 
 use crate::pair::{End, Pair, Seen, text};
 
@@ -117,6 +117,65 @@ fn a_prepared_message_is_the_same_for_every_peer() {
         .unwrap();
     let (_, at_server) = pair.exchange();
     assert_eq!(at_server, [text("from a client")]);
+}
+
+#[test]
+fn large_payloads_wait_by_reference_and_arrive_in_order_however_they_are_written() {
+    let large = Shared::text("x".repeat(100_000));
+    let small = Shared::utf8(&b"y"[..]).unwrap();
+    let binary = Shared::binary(vec![0xff; 5_000]);
+    let expected = [
+        text(&"x".repeat(100_000)),
+        text("y"),
+        Seen::Binary(vec![0xff; 5_000]),
+        text("between"),
+        text(&"x".repeat(100_000)),
+    ];
+    for written in [9, 10, 11, 4_099, 50_000, 1_000_000] {
+        for role in [Role::Server, Role::Client] {
+            let mut end = End::alone(role, Config::default(), Instant::now());
+            let (connection, send) = (&mut end.connection, &mut end.send);
+            connection.send_shared(&large, send).unwrap();
+            connection.send_shared(&small, send).unwrap();
+            connection.send_shared(&binary, send).unwrap();
+            connection.send_text("between", send).unwrap();
+            connection.send_shared(&large, send).unwrap();
+            let by_reference = send
+                .slices()
+                .filter(|slice| slice.as_ptr() == large.payload().as_ptr())
+                .count();
+            // A client's payload is masked, and so copied.
+            assert_eq!(by_reference, if role == Role::Server { 2 } else { 0 });
+            let all: Vec<u8> = send.slices().flatten().copied().collect();
+            assert_eq!(all.len(), send.len());
+            let mut wire = Vec::new();
+            while !send.is_empty() {
+                let n = written.min(send.len());
+                wire.extend(send.slices().flatten().take(n));
+                send.advance(n);
+            }
+            assert!(wire == all, "{written} bytes at a time");
+            let mut peer = End::alone(role.peer(), Config::default(), Instant::now());
+            assert_eq!(peer.receive(wire), expected, "{written} bytes at a time");
+        }
+    }
+    assert!(Shared::utf8(&b"\xff"[..]).is_err());
+}
+
+#[test]
+fn what_waits_by_reference_counts_as_queued() {
+    let config = Config {
+        send_queue_max: 10_000,
+        ..Config::default()
+    };
+    let mut server = End::alone(Role::Server, config, Instant::now());
+    let message = Shared::binary(vec![7; 20_000]);
+    let (connection, send) = (&mut server.connection, &mut server.send);
+    connection.send_shared(&message, send).unwrap();
+    let queued = send.len();
+    assert_eq!(queued, 4 + 20_000);
+    let refused = connection.send_shared(&message, send);
+    assert_eq!(refused, Err(SendError::QueueFull { queued }));
 }
 
 #[test]

@@ -1,4 +1,21 @@
-//! The bytes to send, those that wait in one piece.
+//! The bytes to send: copies, that wait in one piece, and between them payloads by reference.
+//!
+//! ```text
+//!             sent      first.at       second.at     end
+//!              v            v              v          v
+//! +------------+------------+--------------+----------+---------+
+//! |    free    |   copies   |    copies    |  copies  |  room   |
+//! +------------+------------+--------------+----------+---------+
+//!                            \              \
+//!                             first payload  second payload
+//! ```
+//!
+//! A payload by reference goes out when all copies before its place have.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use bytes::{Buf, Bytes};
 
 use crate::proto::copy::copy;
 use crate::proto::deflate::Compressors;
@@ -17,7 +34,19 @@ pub struct SendBuffer {
     bytes: Vec<u8>,
     sent: usize,
     end: usize,
+    /// The payloads by reference, in order.
+    shared: VecDeque<SharedPayload>,
+    /// The bytes of all of them, so that their number is at hand.
+    shared_len: usize,
     compressors: Compressors,
+}
+
+/// A payload by reference; it is never empty.
+#[derive(Debug)]
+struct SharedPayload {
+    /// Where among the copies its place is.
+    at: usize,
+    payload: Bytes,
 }
 
 impl SendBuffer {
@@ -28,29 +57,54 @@ impl SendBuffer {
             bytes: Vec::new(),
             sent: 0,
             end: 0,
+            shared: VecDeque::new(),
+            shared_len: 0,
             compressors: Compressors::new(),
         }
     }
 
-    /// The bytes that wait to be sent, in order.
+    /// The bytes that wait to be sent, in order: all of them, unless some wait by reference
+    /// ([`Connection::send_shared`]). Then it is the first piece; the others are among the
+    /// [`slices`](Self::slices).
+    ///
+    /// [`Connection::send_shared`]: crate::proto::Connection::send_shared
     #[inline]
     #[must_use]
     pub fn pending(&self) -> &[u8] {
-        &self.bytes[self.sent..self.end]
+        match self.shared.front() {
+            None => &self.bytes[self.sent..self.end],
+            Some(first) if first.at > self.sent => &self.bytes[self.sent..first.at],
+            Some(first) => &first.payload,
+        }
+    }
+
+    /// The pieces that wait to be sent, in order and none of them empty: for one vectored write.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = self.sent;
+        let end = self.shared.back().map_or(self.sent, |last| last.at);
+        self.shared
+            .iter()
+            .flat_map(move |shared| {
+                let copies = &self.bytes[start..shared.at];
+                start = shared.at;
+                [copies, &shared.payload]
+            })
+            .chain([&self.bytes[end..self.end]])
+            .filter(|slice| !slice.is_empty())
     }
 
     /// How many bytes wait.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.end - self.sent
+        self.end - self.sent + self.shared_len
     }
 
     /// Whether no byte waits.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sent == self.end
+        self.len() == 0
     }
 
     /// The bytes of memory allocated.
@@ -67,8 +121,11 @@ impl SendBuffer {
     #[inline]
     pub fn advance(&mut self, n: usize) {
         assert!(n <= self.len(), "no more is sent than was pending");
-        self.sent += n;
-        if self.sent == self.end {
+        match self.shared_len {
+            0 => self.sent += n,
+            _ => self.advance_shared(n),
+        }
+        if self.is_empty() {
             self.sent = 0;
             self.end = 0;
         }
@@ -77,13 +134,16 @@ impl SendBuffer {
     /// Moves what waits into a buffer of just that size, and leaves this one empty.
     #[must_use]
     pub fn take_pending(&mut self) -> Self {
-        let bytes = self.pending().to_vec();
+        let bytes = self.bytes[self.sent..self.end].to_vec();
+        self.shift_shared();
         self.sent = 0;
         self.end = 0;
         Self {
             sent: 0,
             end: bytes.len(),
             bytes,
+            shared: mem::take(&mut self.shared),
+            shared_len: mem::take(&mut self.shared_len),
             compressors: Compressors::new(),
         }
     }
@@ -113,7 +173,7 @@ impl SendBuffer {
     ///
     /// The header is copied with its padding, whatever its size: a copy whose length
     /// the compiler knows costs less than one whose length it must look up.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append_frame(&mut self, header: &EncodedHeader, n: usize) -> &mut [u8] {
         if self.bytes.len() - self.end < PADDED_SIZE + n {
             self.make_room(PADDED_SIZE + n);
@@ -130,14 +190,61 @@ impl SendBuffer {
         copy(bytes, self.append(bytes.len()));
     }
 
+    /// Appends what waits in another, by reference what waits there so.
+    pub(crate) fn load(&mut self, held: &Self) {
+        let mut start = held.sent;
+        for shared in &held.shared {
+            self.extend(&held.bytes[start..shared.at]);
+            self.share(shared.payload.clone());
+            start = shared.at;
+        }
+        self.extend(&held.bytes[start..held.end]);
+    }
+
+    /// Appends `payload`, which is not empty, by reference.
+    pub(crate) fn share(&mut self, payload: Bytes) {
+        self.shared_len += payload.len();
+        self.shared.push_back(SharedPayload {
+            at: self.end,
+            payload,
+        });
+    }
+
     #[cold]
+    fn advance_shared(&mut self, mut n: usize) {
+        while let Some(first) = self.shared.front_mut() {
+            let copies = n.min(first.at - self.sent);
+            self.sent += copies;
+            n -= copies;
+            if n < first.payload.len() {
+                self.shared_len -= n;
+                first.payload.advance(n);
+                return;
+            }
+            n -= first.payload.len();
+            self.shared_len -= first.payload.len();
+            self.shared.pop_front();
+        }
+        self.sent += n;
+    }
+
+    /// Moves the places of the payloads by reference as the copies are moved to the front.
+    fn shift_shared(&mut self) {
+        for shared in &mut self.shared {
+            shared.at -= self.sent;
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
     fn make_room(&mut self, n: usize) {
-        let pending = self.len();
+        let pending = self.end - self.sent;
+        self.shift_shared();
         if self.bytes.len() - pending >= n && self.sent >= pending {
             self.bytes.copy_within(self.sent..self.end, 0);
         } else {
             let mut bytes = vec![0; (2 * self.bytes.len()).max(pending + n)];
-            bytes[..pending].copy_from_slice(self.pending());
+            bytes[..pending].copy_from_slice(&self.bytes[self.sent..self.end]);
             self.bytes = bytes;
         }
         self.sent = 0;
@@ -147,20 +254,43 @@ impl SendBuffer {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::SendBuffer;
 
     #[test]
     fn pending_bytes_keep_their_order_through_growth_and_partial_writes() {
         let mut send = SendBuffer::new();
-        let mut sent = Vec::new();
-        for i in 0..200_u8 {
-            send.extend(&[i; 3]);
-            let n = usize::from(i % 5).min(send.len());
-            sent.extend_from_slice(&send.pending()[..n]);
+        let (mut sent, mut expected) = (Vec::new(), Vec::new());
+        for i in 0..250_u8 {
+            let bytes = [i; 3];
+            expected.extend_from_slice(&bytes);
+            match i % 7 {
+                // All that waits: in one piece, unless some of it waits by reference.
+                0 => {
+                    send.share(Bytes::copy_from_slice(&bytes));
+                    assert_eq!(send.slices().map(<[u8]>::len).sum::<usize>(), send.len());
+                }
+                3 => {
+                    let held = send.take_pending();
+                    assert!(send.is_empty());
+                    send.load(&held);
+                    send.extend(&bytes);
+                }
+                _ => send.extend(&bytes),
+            }
+            let n = usize::from(i % 9).min(send.len());
+            let all: Vec<u8> = send.slices().flatten().copied().collect();
+            assert!(all.starts_with(send.pending()));
+            sent.extend_from_slice(&all[..n]);
             send.advance(n);
         }
-        sent.extend_from_slice(send.pending());
-        let expected: Vec<u8> = (0..200).flat_map(|i| [i; 3]).collect();
+        while !send.is_empty() {
+            let n = send.pending().len();
+            sent.extend_from_slice(send.pending());
+            send.advance(n);
+        }
         assert_eq!(sent, expected);
+        assert_eq!(send.slices().count(), 0);
     }
 }

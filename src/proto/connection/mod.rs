@@ -10,6 +10,7 @@ mod close;
 mod compression;
 mod prepared;
 mod read;
+mod shared;
 mod write;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use close::State;
 use compression::Compression;
 pub use prepared::Prepared;
 use read::{Reader, Step, Whole};
+pub use shared::Shared;
 pub use write::{Compress, Data, Fragments, Vectored};
 use write::{MaskingKeys, Writing};
 
