@@ -115,7 +115,7 @@ pub use proxy::{
 };
 pub use quota::{Quota, Rate};
 pub use remote::{OwnedMessage, Remote, RemoteError, Undelivered};
-pub use threads::Threads;
+pub use threads::{ClientThreads, Threads};
 #[cfg(feature = "tls")]
 pub use tls::{
     Alert, Authorities, ClientCertificates, ClientTls, Identity, ServerTls, TlsConfigError,

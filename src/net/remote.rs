@@ -160,6 +160,14 @@ impl Remote {
         }
     }
 
+    /// Wakes every loop that is there.
+    pub(super) fn wake(&self) {
+        for mailbox in &*self.group {
+            // One that is gone need not wake.
+            let _ = mailbox.put(|_| Ok(()));
+        }
+    }
+
     /// Whether there are several loops.
     pub(super) fn is_group(&self) -> bool {
         self.group.len() > 1

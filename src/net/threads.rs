@@ -10,12 +10,14 @@ use std::num::NonZero;
 use std::panic::resume_unwind;
 #[cfg(unix)]
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use tracing::info;
 
 use crate::net::config::LoopConfig;
-use crate::net::event_loop::{EventLoop, Seed};
+use crate::net::connector::{Connector, Wanted};
+use crate::net::event_loop::{Busy, EventLoop, Seed};
 use crate::net::handler::Handler;
 use crate::net::listener::Listener;
 use crate::net::remote::Remote;
@@ -135,46 +137,133 @@ impl Threads {
     ///
     /// When a handler does, after the other loops are shut down.
     pub fn run<H: Handler>(self, handler: impl Fn(usize) -> H + Sync) -> io::Result<()> {
-        let Self {
+        let seeds = self.seeds.into_iter().map(|seed| (seed, ())).collect();
+        run(seeds, &self.remote, &|number, seed, ()| {
+            EventLoop::from_seed(seed, handler(number), self.config.clone())?.run()
+        })
+    }
+
+    /// The same loops, which can also be had to connect to servers; `C` is what is kept for a
+    /// connection. Whatever the group is to listen at comes before.
+    #[must_use]
+    pub fn with_clients<C: Send>(self) -> ClientThreads<C> {
+        ClientThreads {
+            wanted: self.seeds.iter().map(|_| Wanted::default()).collect(),
+            threads: self,
+        }
+    }
+}
+
+/// The loops of a program that is to use several cores, and is a client too:
+/// [`Threads::with_clients`].
+///
+/// ```no_run
+/// use openline::net::{ConnectOptions, LoopConfig, Message, Peer, Threads};
+/// use openline::proto::ClientRequest;
+///
+/// let clients = Threads::new(Threads::cores(), LoopConfig::default())?.with_clients();
+/// let connector = clients.connector(); // for other threads, and for the handlers
+/// for room in ["a", "b", "c", "d"] {
+///     let url = format!("ws://127.0.0.1:9001/{room}").parse().unwrap();
+///     connector.connect(ClientRequest::new(url), &ConnectOptions::default(), ())?;
+/// }
+/// clients.run(|_number| |_peer: &mut Peer<'_>, message: Message<'_>| {
+///     println!("{message:?}");
+///     Ok(())
+/// })?; // returns when all four have ended
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ClientThreads<C> {
+    threads: Threads,
+    wanted: Arc<[Wanted<C>]>,
+}
+
+impl<C: Send> ClientThreads<C> {
+    /// Has the loops connect, in turn, before they run and while they do.
+    #[must_use]
+    pub fn connector(&self) -> Connector<C> {
+        let wanted = Arc::clone(&self.wanted);
+        let (remote, config) = (self.threads.remote(), &self.threads.config);
+        Connector::new(wanted, 0, remote, config.mailbox_max)
+    }
+
+    /// A handle for other threads: it reaches every connection of the group.
+    #[must_use]
+    pub fn remote(&self) -> Remote {
+        self.threads.remote()
+    }
+
+    /// Runs every loop as [`Threads::run`] does. It returns when a [shutdown](Remote::shutdown) is
+    /// complete, or no loop has a connection or a listener left: one that has none waits for what
+    /// the others' handlers may have it do.
+    ///
+    /// # Errors
+    ///
+    /// As [`Threads::run`].
+    ///
+    /// # Panics
+    ///
+    /// When a handler does, after the other loops are shut down.
+    pub fn run<H: Handler<Connection = C>>(
+        self,
+        handler: impl Fn(usize) -> H + Sync,
+    ) -> io::Result<()> {
+        let Threads {
             seeds,
             config,
             remote,
-        } = self;
-        let run = &|number: usize, seed: Seed| {
-            let mut others = ShutDown(Some(&remote));
-            let result = EventLoop::from_seed(seed, handler(number), config.clone())
-                .and_then(|mut event_loop| event_loop.run());
-            if result.is_ok() {
-                others.0 = None;
-            }
-            result
-        };
-        thread::scope(|scope| {
-            let mut seeds = seeds.into_iter().enumerate();
-            let first = seeds.next();
-            let mut threads = Vec::new();
-            let mut results = Vec::new();
-            for (number, seed) in seeds {
-                let name = format!("openline-{number}");
-                let spawned = thread::Builder::new()
-                    .name(name)
-                    .spawn_scoped(scope, move || run(number, seed));
-                match spawned {
-                    Ok(thread) => threads.push(thread),
-                    Err(error) => {
-                        drop(ShutDown(Some(&remote)));
-                        results.push(Err(error));
-                        break;
-                    }
-                }
-            }
-            results.extend(first.map(|(number, seed)| run(number, seed)));
-            for thread in threads {
-                results.push(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            }
-            results.into_iter().collect()
+        } = self.threads;
+        let busy = Busy::new(seeds.len());
+        let seeds = seeds.into_iter().zip(self.wanted.iter().cloned()).collect();
+        run(seeds, &remote, &|number, seed, wanted| {
+            let mut event_loop = EventLoop::from_seed(seed, handler(number), config.clone())?;
+            event_loop.obey(wanted);
+            event_loop.run_among(&busy)
         })
     }
+}
+
+/// Runs each seed in a thread of its own, the first in this one. When one fails, the others are
+/// shut down.
+fn run<W: Send>(
+    seeds: Vec<(Seed, W)>,
+    remote: &Remote,
+    grow: &(impl Fn(usize, Seed, W) -> io::Result<()> + Sync),
+) -> io::Result<()> {
+    let run = &|number: usize, (seed, wanted): (Seed, W)| {
+        let mut others = ShutDown(Some(remote));
+        let result = grow(number, seed, wanted);
+        if result.is_ok() {
+            others.0 = None;
+        }
+        result
+    };
+    thread::scope(|scope| {
+        let mut seeds = seeds.into_iter().enumerate();
+        let first = seeds.next();
+        let mut threads = Vec::new();
+        let mut results = Vec::new();
+        for (number, seed) in seeds {
+            let name = format!("openline-{number}");
+            let spawned = thread::Builder::new()
+                .name(name)
+                .spawn_scoped(scope, move || run(number, seed));
+            match spawned {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    drop(ShutDown(Some(remote)));
+                    results.push(Err(error));
+                    break;
+                }
+            }
+        }
+        results.extend(first.map(|(number, seed)| run(number, seed)));
+        for thread in threads {
+            results.push(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        results.into_iter().collect()
+    })
 }
 
 /// Shuts the group down when it is dropped: unless all went well, nobody waits for a loop that

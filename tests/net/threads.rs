@@ -9,10 +9,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use openline::net::{
-    Asking, ConnectionId, Decision, End, Handle, Handler, Message, OwnedMessage, Peer, Remote,
-    RemoteError, Threads,
+    Asking, ConnectOptions, ConnectionId, Connector, Decision, End, Handle, Handler, Message,
+    OwnedMessage, Peer, Remote, RemoteError, Threads,
 };
-use openline::proto::{Acceptance, CloseCode, Config, Refusal, Request, SendError};
+use openline::proto::{
+    Acceptance, ClientRequest, CloseCode, Config, Refusal, Request, SendError, Url,
+};
 
 use crate::support::{CLOSE, PATIENCE, Raw, TEXT, config, frame};
 
@@ -190,4 +192,106 @@ fn a_panic_in_one_thread_is_the_end_of_all_and_is_passed_on() {
     let panic = joined.unwrap_err();
     drop(panic);
     assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+/// Has its connections end when they are open, and connects once more for the first of each loop.
+struct Caller {
+    number: usize,
+    connector: Connector<&'static str>,
+    url: Url,
+    seen: Sender<(usize, &'static str)>,
+}
+
+impl Handler for Caller {
+    type Connection = &'static str;
+
+    fn request(
+        &mut self,
+        _: &Request<'_>,
+        _: &Asking<'_>,
+    ) -> Result<Decision<&'static str>, Refusal> {
+        unreachable!("it is no server")
+    }
+
+    fn open(&mut self, name: &mut &'static str, peer: &mut Peer<'_>) {
+        let _ = self.seen.send((self.number, *name));
+        if *name != "stays" {
+            peer.close(CloseCode::NORMAL, "").unwrap();
+        }
+    }
+
+    fn message(
+        &mut self,
+        _: &mut &'static str,
+        _: &mut Peer<'_>,
+        _: Message<'_>,
+    ) -> Result<(), SendError> {
+        Ok(())
+    }
+
+    fn end(&mut self, name: Option<&'static str>, _: &End) {
+        if name == Some("first") {
+            self.connector
+                .only(self.number)
+                .connect(
+                    ClientRequest::new(self.url.clone()),
+                    &ConnectOptions::default(),
+                    "again",
+                )
+                .unwrap();
+        }
+    }
+}
+
+#[test]
+fn loops_of_a_group_connect_in_turn_until_none_has_anything_to_do() {
+    let server = start(1);
+    let url: Url = format!("ws://{}/", server.address).parse().unwrap();
+    let clients = Threads::new(3, config(Config::default()))
+        .unwrap()
+        .with_clients();
+    let (connector, remote) = (clients.connector(), clients.remote());
+    let connect = |connector: &Connector<&'static str>, name| {
+        connector.connect(
+            ClientRequest::new(url.clone()),
+            &ConnectOptions::default(),
+            name,
+        )
+    };
+    // One stays, so that none ends.
+    connect(&connector.only(1), "stays").unwrap();
+    for _ in 0..3 {
+        connect(&connector, "first").unwrap();
+    }
+    let (seen, receiver) = channel();
+    let handlers = (connector.clone(), url.clone());
+    let running = thread::spawn(move || {
+        clients.run(|number| Caller {
+            number,
+            connector: handlers.0.clone(),
+            url: handlers.1.clone(),
+            seen: seen.clone(),
+        })
+    });
+    let mut opened = Vec::new();
+    while opened.len() < 7 {
+        opened.push(receiver.recv_timeout(PATIENCE).unwrap());
+    }
+    opened.sort_unstable();
+    let of = |name| [0, 1, 2].map(|number| (number, name));
+    let mut expected = [of("first"), of("again")].concat();
+    expected.push((1, "stays"));
+    expected.sort_unstable();
+    assert_eq!(opened, expected);
+    // Those with nothing to do are there still.
+    for number in [2, 0] {
+        connect(&connector.only(number), "late").unwrap();
+        assert_eq!(receiver.recv_timeout(PATIENCE).unwrap(), (number, "late"));
+    }
+    // The server ends the one that stayed, and so the loops.
+    server.stop();
+    running.join().unwrap().unwrap();
+    let refused = connect(&connector, "too late").unwrap_err();
+    assert!(refused.to_string().contains("gone"), "{refused}");
+    assert!(matches!(remote.shutdown(), Err(RemoteError::Gone)));
 }

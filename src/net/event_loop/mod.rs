@@ -6,6 +6,7 @@
 
 mod draining;
 mod post;
+mod running;
 mod seed;
 
 use std::collections::VecDeque;
@@ -43,6 +44,7 @@ use crate::net::transport::Transport;
 use crate::proto::{ClientRequest, SendError};
 
 use draining::Draining;
+pub(super) use running::Busy;
 pub(super) use seed::Seed;
 
 /// The events taken at once; more wait for the next turn.
@@ -215,9 +217,9 @@ impl<H: Handler> EventLoop<H> {
     /// Has the loop connect while it runs: for its handler, and for other threads.
     #[must_use]
     pub fn connector(&self) -> Connector<H::Connection> {
-        let wanted = self.wanted.clone();
-        let remote = self.hub.remote.clone();
-        Connector::new(wanted, remote, self.hub.number, self.config.mailbox_max)
+        let (number, remote) = (self.hub.number, self.hub.remote.clone());
+        let loops = Arc::new([self.wanted.clone()]);
+        Connector::new(loops, number, remote, self.config.mailbox_max)
     }
 
     /// Adds a client that begins to connect at `at`.
@@ -270,25 +272,6 @@ impl<H: Handler> EventLoop<H> {
     /// The handler, to be changed between runs.
     pub fn handler_mut(&mut self) -> &mut H {
         &mut self.handler
-    }
-
-    /// Runs until a [shutdown](Remote::shutdown) is complete, or there is neither a listener nor
-    /// a connection left.
-    ///
-    /// # Errors
-    ///
-    /// When the operating system can no longer be asked which sockets are ready. No failure of
-    /// one socket is an error here.
-    pub fn run(&mut self) -> io::Result<()> {
-        self.begin_wanted();
-        while !(self.sessions.is_empty() && self.listeners.is_empty()) {
-            self.turn(None)?;
-            if self.sessions.is_empty() {
-                self.begin_wanted();
-            }
-        }
-        self.refuse_letters();
-        Ok(())
     }
 
     /// Whether there is a connection, or an attempt at one.
