@@ -22,7 +22,7 @@ use crate::cli::quotas::Quotas;
 use crate::cli::signal;
 use crate::cli::terminal::neutralise;
 use crate::cli::tls::{self, SelfSigned};
-use crate::cli::values::{Time, parse_size};
+use crate::cli::values::{Time, parse_size, parse_threads};
 
 const AFTER_HELP: &str = "\
 Prints 'listening on ws://HOST:PORT/', or wss://, on standard output when clients can connect, \
@@ -370,13 +370,6 @@ impl Handler for Echo {
         peer.publish(EVERYONE, &prepared);
         Ok(())
     }
-}
-
-fn parse_threads(text: &str) -> Result<usize, String> {
-    let threads = text.parse().ok();
-    threads
-        .filter(|threads| (1..=Threads::MAX).contains(threads))
-        .ok_or_else(|| format!("the number of threads is 1 to {}", Threads::MAX))
 }
 
 fn parse_subprotocol(name: &str) -> Result<String, &'static str> {

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use openline::net::Threads;
 use openline::proto::{Url, UrlError};
 
 /// A number of bytes: `4096`, `64k`, `16M`, `1G`; the units are powers of 1024.
@@ -21,6 +22,14 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, &'static str> {
 }
 
 const SIZE: &str = "a size is a whole number with k, M or G, such as 64k or 16M";
+
+/// How many loops of a group, each in a thread.
+pub(crate) fn parse_threads(text: &str) -> Result<usize, String> {
+    let threads = text.parse().ok();
+    threads
+        .filter(|threads| (1..=Threads::MAX).contains(threads))
+        .ok_or_else(|| format!("the number of threads is 1 to {}", Threads::MAX))
+}
 
 /// A time, or never: `250ms`, `25s`, `5m`, `1h`, `0`, `never`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

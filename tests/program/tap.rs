@@ -318,6 +318,25 @@ fn a_recording_is_inspected_and_replayed() {
         assert!(shown.ends_with(": the same as recorded\n"), "{shown}");
     }
 
+    let arguments = [
+        "replay",
+        recording.as_str(),
+        &server.url,
+        "--speed",
+        "max",
+        "--verbose",
+    ];
+    let output = run(&arguments, b"");
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    // Bit by bit: a text of 3 bytes, masked as we send it, and as it comes back.
+    for bits in [
+        "|1|0|0|0|0 0 0 1|1|0 0 0 0 0 1 1|",
+        "|1|0|0|0|0 0 0 1|0|0 0 0 0 0 1 1|",
+    ] {
+        assert!(shown.contains(bits), "{bits}\n{shown}");
+    }
+
     // Another server says something else, and one of the answers not at all.
     let other = by_hand(|stream, head| {
         accept(stream, head, "");

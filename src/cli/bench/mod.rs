@@ -19,9 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::CommandFactory;
-use clap::error::ErrorKind;
-use openline::net::{ConnectOptions, LoopConfig, Threads};
+use openline::net::{ConnectOptions, LoopConfig};
 use openline::proto::{ClientRequest, CloseCode, Config, Url};
 use tracing::level_filters::LevelFilter;
 
@@ -35,11 +33,12 @@ use crate::cli::bench::size::Sizes;
 use crate::cli::compression::Compression;
 use crate::cli::connect::Exit;
 use crate::cli::descriptors;
+use crate::cli::failure::{fail, refuse};
 use crate::cli::log::{self, Format};
 use crate::cli::signal;
 use crate::cli::terminal::neutralise_json;
 use crate::cli::tls;
-use crate::cli::values::{Time, parse_header, parse_url};
+use crate::cli::values::{Time, parse_header, parse_threads, parse_url};
 
 const AFTER_HELP: &str = "\
 The server is to send every message back. Each echo is compared with what was sent; the first that \
@@ -198,15 +197,16 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Exit {
     let request = match request(args) {
         Ok(request) => request,
-        Err(error) => return refuse(&error),
+        Err(error) => {
+            refuse("bench", &error);
+            return Exit::Usage;
+        }
     };
     log::start(LevelFilter::ERROR, Format::Text);
     match measure(args, request) {
         Ok(exit) => exit,
         Err(error) => {
-            let error = crate::cli::terminal::neutralise(&error).into_owned();
-            // A terminal that is gone learns no more.
-            let _ = writeln!(io::stderr(), "error: {error}");
+            fail(&error);
             Exit::Failure
         }
     }
@@ -225,16 +225,6 @@ fn request(args: &Args) -> Result<ClientRequest, String> {
         request = added.map_err(|error| format!("--header {name}: {error}"))?;
     }
     Ok(request)
-}
-
-/// Says what is wrong with an argument, as clap does for what it finds wrong itself.
-fn refuse(error: &str) -> Exit {
-    let mut program = crate::Program::command();
-    program.build();
-    let command = program.find_subcommand_mut("bench").expect("it is ours");
-    // A terminal that is gone learns no more.
-    let _ = command.error(ErrorKind::ValueValidation, error).print();
-    Exit::Usage
 }
 
 fn measure(args: &Args, request: ClientRequest) -> Result<Exit, String> {
@@ -333,13 +323,6 @@ fn parse_count(text: &str) -> Result<usize, &'static str> {
     let count = text.parse().ok();
     let count = count.filter(|count| (1..=1_000_000).contains(count));
     count.ok_or("a whole number from 1 to 1000000 is asked for")
-}
-
-fn parse_threads(text: &str) -> Result<usize, String> {
-    let threads = text.parse().ok();
-    threads
-        .filter(|threads| (1..=Threads::MAX).contains(threads))
-        .ok_or_else(|| format!("the number of threads is 1 to {}", Threads::MAX))
 }
 
 fn parse_rate(text: &str) -> Result<f64, &'static str> {
