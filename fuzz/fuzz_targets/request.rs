@@ -1,13 +1,14 @@
 //! A request in any pieces is judged the same; what lies behind it is left for the connection;
-//! an error is final and its refusal is a response that our own client can read.
+//! an error is final and its refusal is a response that our own client can read. A server with
+//! pages judges all but those the same.
 #![no_main]
 
 use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
 use openline::proto::{
-    Acceptance, Answer, ClientHandshake, ClientRequest, HandshakeError, RecvBuffer, SendBuffer,
-    ServerHandshake, Url,
+    Acceptance, Answer, ClientHandshake, ClientRequest, HandshakeError, Incoming, RecvBuffer,
+    SendBuffer, ServerHandshake, Url,
 };
 use openline_fuzz::handshake::Input;
 
@@ -35,6 +36,7 @@ fuzz_target!(|input: &[u8]| {
 fn judge(input: &Input<'_>, pieces: &[&[u8]]) -> Judged {
     let now = Instant::now();
     let mut handshake = ServerHandshake::new(input.config.clone(), now);
+    let mut with_pages = ServerHandshake::new(input.config.clone(), now);
     let (mut recv, mut send) = (RecvBuffer::new(), SendBuffer::new());
     let mut pieces = pieces.iter();
     let upgrade = loop {
@@ -43,7 +45,18 @@ fn judge(input: &Input<'_>, pieces: &[&[u8]]) -> Judged {
         };
         recv.extend(piece);
         assert!(recv.capacity() <= 5 * input.bytes.len().max(64));
-        match handshake.poll(&recv) {
+        let polled = handshake.poll(&recv);
+        let incoming = with_pages.poll_incoming(&recv);
+        match (&polled, &incoming) {
+            (Ok(None), Ok(None)) | (Ok(Some(_)), Ok(Some(Incoming::Upgrade(_)))) => {}
+            (Err(error), Ok(Some(Incoming::Page(page)))) => {
+                assert_eq!(page.lack(), *error);
+                assert!(page.request(&recv).headers().count() <= input.config.headers_max);
+            }
+            (Err(error), Err(other)) => assert_eq!(error, other),
+            _ => panic!("{polled:?}, and with pages {incoming:?}"),
+        }
+        match polled {
             Ok(None) => {}
             Ok(Some(upgrade)) => break upgrade,
             Err(error) => {
