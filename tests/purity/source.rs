@@ -12,7 +12,8 @@ pub(crate) struct Source {
     pub(crate) names: Vec<Name>,
 }
 
-/// A path as written out in full, as `std::io::Read`, or the words `static mut`.
+/// A path as written out in full, as `std::io::Read`, or the words `static mut`, also for a static
+/// that changes without them.
 pub(crate) struct Name {
     pub(crate) line: usize,
     pub(crate) path: String,
@@ -122,7 +123,7 @@ impl<'a> Reader<'a> {
     /// Reads a path outside a `use`, if one begins here; answers where it ends.
     fn path(&mut self, mut at: usize) -> usize {
         let line = self.line(at);
-        if self.text(at) == "static" && self.text(at + 1) == "mut" {
+        if self.text(at) == "static" && self.is_changing(at + 1) {
             self.name(line, &["static mut"]);
             return at + 2;
         }
@@ -142,6 +143,20 @@ impl<'a> Reader<'a> {
             self.name(line, &path);
         }
         at
+    }
+
+    /// Whether a static, from behind that word to its value, is one that changes.
+    fn is_changing(&self, from: usize) -> bool {
+        let declared = self.tokens.get(from..).unwrap_or_default().iter();
+        let mut words = declared
+            .map(|token| token.text)
+            .take_while(|text| !matches!(*text, "=" | ";"));
+        words.any(|word| {
+            word == "mut"
+                || ["Atomic", "Cell", "Lock", "Mutex", "Once"]
+                    .iter()
+                    .any(|part| word.contains(part))
+        })
     }
 
     /// The path from its root: imports followed, `self` and `super` resolved.
