@@ -214,7 +214,7 @@ impl Peer<'_> {
     /// # Errors
     ///
     /// After a Close frame, within a message in fragments, or while the queue is full.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, message: Message<'_>) -> Result<(), SendError> {
         match message {
             Message::Text(text) => self.send_text(text),
@@ -252,7 +252,7 @@ impl Peer<'_> {
         self.hub.counters.count_sent(Kind::Binary, sent)
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_message(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
         // What was received goes back as it is, and nothing is before it: it need not be copied.
         if !self.received.is_empty()

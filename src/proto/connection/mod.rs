@@ -121,7 +121,7 @@ impl Connection {
     ///
     /// The peer broke the protocol, or a limit. The Close frame that says so is queued; every
     /// later call answers the same error.
-    #[inline]
+    #[inline(always)]
     pub fn poll<'b>(
         &mut self,
         now: Instant,
@@ -222,7 +222,7 @@ impl Connection {
     }
 
     /// Unmasks a message where it lies, and checks its text.
-    #[inline]
+    #[inline(always)]
     fn whole<'b>(
         &mut self,
         now: Instant,
