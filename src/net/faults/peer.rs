@@ -141,7 +141,7 @@ impl Far {
             asked.extend(wire);
             return;
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::<u8>::new();
         #[cfg(feature = "tls")]
         if let Some(tls) = &mut self.tls {
             while !wire.is_empty() {

@@ -191,6 +191,7 @@ impl SendBuffer {
     }
 
     /// Appends what waits in another, by reference what waits there so.
+    #[cfg(any(feature = "net", test))]
     pub(crate) fn load(&mut self, held: &Self) {
         let mut start = held.sent;
         for shared in &held.shared {

@@ -135,6 +135,7 @@ impl Connection {
     /// # Errors
     ///
     /// As [`send_text`](Self::send_text).
+    #[cfg(feature = "net")]
     #[inline]
     pub(crate) fn begin_unqueued(
         &mut self,
@@ -150,6 +151,7 @@ impl Connection {
     }
 
     /// Queues the message that was [begun](Self::begin_unqueued), after all.
+    #[cfg(feature = "net")]
     pub(crate) fn queue_begun(&mut self, kind: Kind, payload: &[u8], send: &mut SendBuffer) {
         self.queue(true, opcode(kind), payload, send);
     }

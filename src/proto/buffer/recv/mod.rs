@@ -16,6 +16,7 @@
 //!
 //! A compressed message is gathered in a region of its own, where it is inflated to.
 
+#[cfg(feature = "net")]
 mod answer;
 
 use std::ops::Range;
@@ -272,14 +273,10 @@ impl RecvBuffer {
         self.consume(header);
         let range = self.consume(n);
         match key {
+            #[allow(unsafe_code)]
             Some(key) if key.unmask_text(&mut self.bytes[range.clone()]) => {
-                debug_assert!(
-                    self.message.is_empty(),
-                    "nothing is gathered for a whole message"
-                );
-                self.message = range;
-                self.checked = n;
-                self.finish_text(Region::Received)
+                // SAFETY: all bytes of the range have just been seen to be ASCII.
+                Some(unsafe { self.checked_text(Region::Received, range) })
             }
             _ => utf8::check(&self.bytes[range]).ok(),
         }
@@ -414,18 +411,25 @@ impl RecvBuffer {
         if checked != message.len() || !is_complete {
             return None;
         }
-        // A megabyte of text would otherwise be checked a second time, which costs as much as
-        // all else that happens to it.
         // SAFETY: `text` has taken all bytes of the message in order, refused none and ended on
-        // a character's end, or `take_text` has just seen that all are ASCII, so they are UTF-8.
-        // Nothing writes to them in between: `absorb`, `unmask`, `take_…` and `spare_mut` write
-        // behind the message, as `inflate` does in its region, and moves keep its content.
+        // a character's end. Nothing wrote to them in between: `absorb`, `unmask`, `take_…` and
+        // `spare_mut` write behind the message, as `inflate` does in its region, and moves keep
+        // its content.
         #[allow(unsafe_code)]
-        unsafe {
-            Some(std::str::from_utf8_unchecked(
-                self.at_region(region, message),
-            ))
-        }
+        Some(unsafe { self.checked_text(region, message) })
+    }
+
+    /// The text at a range, without a look at it: a megabyte would otherwise be checked a second
+    /// time, which costs as much as all else that happens to it.
+    ///
+    /// # Safety
+    ///
+    /// The bytes there have been seen to be UTF-8 since they were last written.
+    #[inline]
+    #[allow(unsafe_code)]
+    unsafe fn checked_text(&self, region: Region, range: Range<usize>) -> &str {
+        // SAFETY: the caller's.
+        unsafe { std::str::from_utf8_unchecked(self.at_region(region, range)) }
     }
 
     /// Moves the next `n` unparsed bytes to the end of the assembled message.
