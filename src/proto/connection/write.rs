@@ -33,8 +33,8 @@ impl MaskingKeys {
         MaskingKey::new(self.0.next_u32().to_ne_bytes())
     }
 
-    /// Appends one frame, masked. By itself, so that a server's frames pass none of it.
-    #[inline(never)]
+    /// Appends one frame, masked.
+    #[inline]
     fn queue(&mut self, header: FrameHeader, payload: &[u8], send: &mut SendBuffer) {
         let key = self.draw();
         let header = FrameHeader {
