@@ -116,6 +116,10 @@ impl Facts {
         }
         match &case.opening.answer {
             Answer::Opens if self.opened => {}
+            Answer::Opens if self.refuses_for_an_offer(case) => {
+                let what = "The server refused the connection, and had only to decline an offer.";
+                return (Behavior::NonStrict, what.to_owned());
+            }
             Answer::Opens => return (Behavior::Failed, self.unopened()),
             Answer::Refuses(statuses) => return self.refusal(statuses),
             Answer::Rejects => return self.rejection(),
@@ -134,6 +138,14 @@ impl Facts {
             return (Behavior::Unimplemented, what.to_owned());
         }
         judge.verdict()
+    }
+
+    /// RFC 7692 §7.1 has a server decline an illegal offer, which is to go on without it (§5). RFC
+    /// 6455 §4.2.2 lets it refuse any connection: it has accepted nothing that it must not.
+    fn refuses_for_an_offer(&self, case: &Case) -> bool {
+        !case.opening.deflate
+            && !case.opening.offers.is_empty()
+            && matches!(self.status, Some(400..=499))
     }
 
     fn unopened(&self) -> String {
@@ -224,7 +236,7 @@ impl Facts {
         let say = |verdict, what: &str| (verdict, what.to_owned());
         if !self.opened {
             return match case.opening.answer {
-                Answer::Opens => say(
+                Answer::Opens if !self.refuses_for_an_offer(case) => say(
                     BehaviorClose::Failed,
                     "The opening handshake was never completed.",
                 ),
