@@ -72,6 +72,9 @@ pub struct Opening {
     pub response: Head,
     /// Whether there is nothing to probe unless permessage-deflate is agreed to.
     pub deflate: bool,
+    /// Whether what we send refers back to earlier messages, so that there is nothing to probe of
+    /// a peer that has each of our messages compressed by itself.
+    pub context: bool,
     /// Values of `Sec-WebSocket-Extensions` that our request offers.
     pub offers: Vec<String>,
     /// What our response asks of a client that offers permessage-deflate, the most wanted first.

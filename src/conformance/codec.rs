@@ -238,6 +238,11 @@ impl Codec {
         }
     }
 
+    /// Whether each of our messages is compressed by itself: the peer lets none refer to another.
+    pub(super) fn deflates_anew(&self) -> bool {
+        self.deflate_resets
+    }
+
     /// §7.2.1: compressed, without the tail.
     pub(super) fn compress(&mut self, message: &[u8], level: Level) -> Vec<u8> {
         if level == Level::Stored {

@@ -134,7 +134,10 @@ impl Facts {
             }
         }
         if self.unimplemented {
-            let what = "The peer did not agree to permessage-deflate.";
+            let what = match self.deflate {
+                None => "The peer did not agree to permessage-deflate.",
+                Some(_) => "The peer lets no message refer back to another.",
+            };
             return (Behavior::Unimplemented, what.to_owned());
         }
         judge.verdict()

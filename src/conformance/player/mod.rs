@@ -493,7 +493,12 @@ impl Player {
         self.facts.opened = true;
         self.stage = Stage::Open;
         self.deadline = now + self.case.within.time;
-        if self.case.opening.deflate && self.codec.is_none() {
+        let opening = &self.case.opening;
+        let is_unimplemented = match &self.codec {
+            None => opening.deflate,
+            Some(codec) => opening.context && codec.deflates_anew(),
+        };
+        if is_unimplemented {
             self.facts.unimplemented = true;
             self.script.steps.clear();
             self.close(Some(1000), now);

@@ -24,8 +24,9 @@ pub(super) fn read(node: Node<'_>, opening: &mut Opening) -> Result<(), VectorsE
 
 /// `deflate { offer "permessage-deflate"; agree max-window-bits=9 }`
 fn deflate(node: Node<'_>, opening: &mut Opening) -> Result<(), VectorsError> {
-    node.only(&["required"])?;
+    node.only(&["required", "context"])?;
     opening.deflate = node.flag("required")?.unwrap_or(true);
+    opening.context = node.flag("context")?.unwrap_or(false);
     opening.offers.clear();
     opening.agreements.clear();
     for child in node.children() {
