@@ -151,7 +151,10 @@ function drawSum(agent, cases) {
   if (played === 0) return cell;
   if (counted['FAILED']) cell.append(make('b', {}, `✗ ${counted['FAILED']} `));
   if (counted['NON-STRICT']) cell.append(make('i', {}, `~ ${counted['NON-STRICT']} `));
-  cell.append(counted['FAILED'] || counted['NON-STRICT'] ? `of ${played}` : `✓ ${played}`);
+  const lacking = counted['UNIMPLEMENTED'] || 0;
+  if (lacking) cell.append(`– ${lacking} `);
+  if (counted['FAILED'] || counted['NON-STRICT']) cell.append(`of ${played}`);
+  else if (played > lacking) cell.append(`✓ ${played - lacking}`);
   return cell;
 }
 
