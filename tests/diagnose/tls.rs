@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rcgen::ExtendedKeyUsagePurpose;
+use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa};
 
 use crate::authority::{
     Authority, File, Identity, self_signed, self_signed_as, valid, wss, wss_of, wss_turning,
@@ -92,6 +92,18 @@ fn a_certificate_that_nobody_vouches_for() {
         "it does not name this host either",
     ];
     diagnose(&wss(worst, None), &[]).fails(14, "tls-expired", "tls", &words);
+    // As `openssl req -x509` makes it.
+    let authority = self_signed_as(&["127.0.0.1"], |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    });
+    let file = File::new(&authority.pem);
+    let url = wss(authority, None);
+    let words = [
+        "self-signed",
+        "CA:TRUE",
+        "basicConstraints=critical,CA:FALSE",
+    ];
+    diagnose(&url, &["--ca", file.path()]).fails(14, "tls-self-signed", "tls", &words);
     // It is its own authority, then.
     let identity = self_signed(&["127.0.0.1"]);
     let file = File::new(&identity.pem);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rcgen::{CertificateParams, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 
 use crate::support::{DEADLINE, Server, run, text};
 
@@ -45,28 +45,34 @@ fn self_signed_for_development() {
 #[test]
 fn what_is_wrong_with_a_certificate_is_said() {
     let folder = Folder::new("wrong");
-    let made = |names: &[&str], is_old: bool| {
+    let named = |names: &[&str]| {
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        if is_old {
-            params.not_before = date_time_ymd(2019, 1, 1);
-            params.not_after = date_time_ymd(2020, 2, 29);
-        }
-        folder.write(&params)
+        CertificateParams::new(names).unwrap()
     };
-    for ((names, is_old), said, tip) in [
+    let mut old = named(&["127.0.0.1"]);
+    old.not_before = date_time_ymd(2019, 1, 1);
+    old.not_after = date_time_ymd(2020, 2, 29);
+    // As `openssl req -x509` makes it.
+    let mut authority = named(&["127.0.0.1"]);
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    for (params, said, tip) in [
         (
-            (&["127.0.0.1"][..], true),
+            old,
             "the peer's certificate expired on 2020-02-29 at 00:00 UTC",
             "needs a new certificate",
         ),
         (
-            (&["a.example", "10.0.0.1"], false),
+            named(&["a.example", "10.0.0.1"]),
             "the peer's certificate is for a.example, 10.0.0.1, and not for 127.0.0.1",
             "connect by a name",
         ),
+        (
+            authority,
+            "the peer's certificate is an authority's (CA:TRUE)",
+            "basicConstraints=critical,CA:FALSE",
+        ),
     ] {
-        let certificate = made(names, is_old);
+        let certificate = folder.write(&params);
         let server = Server::start(&["--tls", &certificate, &folder.key()]);
         let output = run(&["connect", &server.url, "--ca", &certificate], b"");
         let stderr = text(&output.stderr);

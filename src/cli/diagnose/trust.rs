@@ -235,10 +235,17 @@ fn refuse(
             "It may be a server set up for a test, the default certificate of a proxy, or somebody \
              who listens in. It cannot be told apart.",
         )
-        .todo(
-            "If it is yours, trust it by name: --ca FILE with this certificate (browsers: import \
-             it).",
-        )
+        .todo(match leaf.is_ca {
+            false => {
+                "If it is yours, trust it by name: --ca FILE with this certificate (browsers: \
+                 import it)."
+            }
+            true => {
+                "If it is yours: it says that it is an authority (CA:TRUE), which is refused of a \
+                 server even by --ca. Make it anew, `openssl req -x509 … -addext \
+                 basicConstraints=critical,CA:FALSE`, and trust it by name: --ca FILE."
+            }
+        })
         .todo("For the public, get one from an authority (Let's Encrypt costs nothing).")
         .todo("To look further without trust: --insecure"),
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {

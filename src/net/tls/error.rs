@@ -204,6 +204,15 @@ impl fmt::Display for Certificate<'_> {
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
                 f.write_str("the peer's certificate is not meant for this purpose")
             }
+            // The certificate checks' own words, which are an identifier.
+            CertificateError::Other(OtherError(error))
+                if error.to_string() == "CaUsedAsEndEntity" =>
+            {
+                f.write_str(
+                    "the peer's certificate is an authority's (CA:TRUE), which none may show as \
+                     its own: make one with basicConstraints=critical,CA:FALSE",
+                )
+            }
             CertificateError::Other(OtherError(error)) => {
                 write!(f, "the peer's certificate cannot be used: {error}")
             }
