@@ -18,12 +18,13 @@
 
 #[cfg(feature = "net")]
 mod answer;
+mod text;
 
 use std::ops::Range;
 
 use crate::proto::deflate::{Corrupt, Decompressor, Inflated};
 use crate::proto::mask::MaskingKey;
-use crate::proto::utf8::{self, InvalidAt, Validator};
+use crate::proto::utf8::Validator;
 
 /// Where a message lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,26 +263,6 @@ impl RecvBuffer {
         payload
     }
 
-    /// The same with what is to be text; returns it if it is.
-    #[inline]
-    pub(crate) fn take_text(
-        &mut self,
-        header: usize,
-        n: usize,
-        key: Option<MaskingKey>,
-    ) -> Option<&str> {
-        self.consume(header);
-        let range = self.consume(n);
-        match key {
-            #[allow(unsafe_code)]
-            Some(key) if key.unmask_text(&mut self.bytes[range.clone()]) => {
-                // SAFETY: all bytes of the range have just been seen to be ASCII.
-                Some(unsafe { self.checked_text(Region::Received, range) })
-            }
-            _ => utf8::check(&self.bytes[range]).ok(),
-        }
-    }
-
     /// The bytes at a range that `consume`, `unmask` or `finish` returned; valid until the next
     /// call of `spare_mut`.
     #[inline]
@@ -306,30 +287,6 @@ impl RecvBuffer {
         if let Some(key) = key {
             key.apply(&mut self.bytes[piece]);
         }
-    }
-
-    /// The same for a text, which is checked on the way.
-    pub(crate) fn absorb_text(
-        &mut self,
-        n: usize,
-        key: Option<MaskingKey>,
-    ) -> Result<(), InvalidAt> {
-        let mut left = n;
-        while left > 0 {
-            let block = left.min(TEXT_BLOCK);
-            let piece = self.slide(block);
-            let ascii = key.is_some_and(|key| key.unmask_text(&mut self.bytes[piece.clone()]));
-            // If something else was absorbed before, `finish_text` finds that out.
-            if self.checked == piece.start - self.message.start {
-                match ascii {
-                    true => self.text.push_ascii(block)?,
-                    false => self.text.push(&self.bytes[piece])?,
-                }
-                self.checked += block;
-            }
-            left -= block;
-        }
-        Ok(())
     }
 
     /// Unmasks the next `n` unparsed bytes but for the first `done`.
@@ -365,13 +322,6 @@ impl RecvBuffer {
         self.inflated.truncate(len);
     }
 
-    /// Checks what is inflated and not checked yet, of a text.
-    pub(crate) fn check_inflated(&mut self) -> Result<(), InvalidAt> {
-        let new = &self.inflated.bytes()[self.checked..];
-        self.checked += new.len();
-        self.text.push(new)
-    }
-
     /// Gives away what is inflated: returns how much that is, from the front of its region.
     pub(crate) fn finish_inflated(&mut self) -> Range<usize> {
         let len = self.inflated.len();
@@ -397,39 +347,6 @@ impl RecvBuffer {
         self.text = Validator::new();
         self.checked = 0;
         std::mem::take(&mut self.message)
-    }
-
-    /// Ends the message in this region and returns it, if it was checked as text and is complete.
-    #[inline]
-    pub(crate) fn finish_text(&mut self, region: Region) -> Option<&str> {
-        let is_complete = self.text.is_complete();
-        let checked = self.checked;
-        let message = match region {
-            Region::Received => self.finish(),
-            Region::Inflated => self.finish_inflated(),
-        };
-        if checked != message.len() || !is_complete {
-            return None;
-        }
-        // SAFETY: `text` has taken all bytes of the message in order, refused none and ended on
-        // a character's end. Nothing wrote to them in between: `absorb`, `unmask`, `take_…` and
-        // `spare_mut` write behind the message, as `inflate` does in its region, and moves keep
-        // its content.
-        #[allow(unsafe_code)]
-        Some(unsafe { self.checked_text(region, message) })
-    }
-
-    /// The text at a range, without a look at it: a megabyte would otherwise be checked a second
-    /// time, which costs as much as all else that happens to it.
-    ///
-    /// # Safety
-    ///
-    /// The bytes there have been seen to be UTF-8 since they were last written.
-    #[inline]
-    #[allow(unsafe_code)]
-    unsafe fn checked_text(&self, region: Region, range: Range<usize>) -> &str {
-        // SAFETY: the caller's.
-        unsafe { std::str::from_utf8_unchecked(self.at_region(region, range)) }
     }
 
     /// Moves the next `n` unparsed bytes to the end of the assembled message.
@@ -508,16 +425,12 @@ impl RecvBuffer {
     }
 }
 
-/// How much text is unmasked and then checked at a time, so that it is still in the nearest cache
-/// when it is checked. A multiple of the key's size: the key need not turn.
-const TEXT_BLOCK: usize = 16 << 10;
-
 /// How many reads a new region has room for behind what is held.
 const READS: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use super::{READS, RecvBuffer, Region};
+    use super::{READS, RecvBuffer};
     use crate::proto::mask::MaskingKey;
 
     #[test]
@@ -583,38 +496,5 @@ mod tests {
         assert_eq!(shared.unparsed(), b"xyz");
         let message = shared.finish();
         assert_eq!(shared.at(message), b"abc");
-    }
-
-    #[test]
-    fn only_what_was_absorbed_as_text_and_is_complete_is_text() {
-        let absorbed = |text: &[u8], binary: &[u8], more: &[u8]| {
-            let mut recv = RecvBuffer::new();
-            recv.extend(&[text, binary, more].concat());
-            recv.absorb_text(text.len(), None).unwrap();
-            recv.absorb(binary.len(), None);
-            recv.absorb_text(more.len(), None).unwrap();
-            recv.finish_text(Region::Received).map(str::to_owned)
-        };
-        assert_eq!(
-            absorbed(b"a\xc3", b"", b"\xa9b").as_deref(),
-            Some("a\u{e9}b")
-        );
-        assert_eq!(absorbed(b"a\xc3", b"", b""), None);
-        assert_eq!(absorbed(b"a", b"\xff", b"b"), None);
-        assert_eq!(absorbed(b"", b"\xff", b"b"), None);
-        assert_eq!(absorbed(b"", b"", b"").as_deref(), Some(""));
-    }
-
-    #[test]
-    fn what_was_checked_for_one_connection_says_nothing_of_the_next() {
-        let mut shared = RecvBuffer::new();
-        shared.extend(b"abc");
-        shared.absorb_text(3, None).unwrap();
-        let held = shared.take_held();
-        shared.extend(b"\xff\xff\xff");
-        assert!(shared.absorb_text(3, None).is_err());
-        shared.finish();
-        shared.put_held(&held);
-        assert_eq!(shared.finish_text(Region::Received), Some("abc"));
     }
 }
