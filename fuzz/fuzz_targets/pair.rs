@@ -30,23 +30,14 @@ fuzz_target!(|talk: Talk| {
             true => (&mut client, &mut said_by_client),
             false => (&mut server, &mut said_by_server),
         };
-        let message = match operation {
-            Operation::Text(text) => Seen::Text(text.clone()),
-            Operation::Binary(data) => Seen::Binary(data.clone()),
-            Operation::Pong(payload) => Seen::Pong(payload.clone()),
-            _ => Seen::Binary(Vec::new()),
-        };
-        match operation {
-            Operation::Text(_) | Operation::Binary(_) | Operation::Pong(_) => {
-                let queued = end.send.len();
-                act(end, operation);
-                if end.send.len() > queued {
-                    said.push(message);
-                }
+        if let Some(message) = said_by(operation) {
+            let queued = end.send.len();
+            act(end, operation);
+            if end.send.len() > queued {
+                said.push(message);
             }
-            Operation::Ping(_) | Operation::Close(..) => act(end, operation),
-            // Fragments are joined with others: the targets of one end try them.
-            _ => {}
+        } else if let Operation::Ping(_) | Operation::Close(..) = operation {
+            act(end, operation);
         }
         carry(&mut client, &mut server, (*up).into());
         carry(&mut server, &mut client, (*down).into());
@@ -58,6 +49,18 @@ fuzz_target!(|talk: Talk| {
     received(&server, &said_by_client);
     received(&client, &said_by_server);
 });
+
+/// What the other end is to see of it. Fragments are joined with others: the targets of one end try
+/// them.
+fn said_by(operation: &Operation) -> Option<Seen> {
+    match operation {
+        Operation::Text(text) => Some(Seen::Text(text.clone())),
+        Operation::Binary(data) => Some(Seen::Binary(data.clone())),
+        Operation::Pong(payload) => Some(Seen::Pong(payload.clone())),
+        Operation::Shared(payload) => said_by(&payload.copied()),
+        _ => None,
+    }
+}
 
 fn carry(from: &mut End, to: &mut End, n: usize) {
     let start = from.sent.len();

@@ -64,12 +64,24 @@ impl End {
         }
     }
 
-    /// The transport takes up to `n` bytes of what waits.
+    /// The transport takes up to `n` bytes of what waits, by one vectored write.
     pub fn drain(&mut self, n: usize) {
         let n = n.min(self.send.len());
-        self.sent.extend_from_slice(&self.send.pending()[..n]);
+        let waiting = self.waiting();
+        self.sent.extend_from_slice(&waiting[..n]);
         self.send.advance(n);
+        assert_eq!(self.waiting(), waiting[n..], "what was not sent waits");
         self.poll();
+    }
+
+    /// All that waits to be sent, in order.
+    fn waiting(&self) -> Vec<u8> {
+        let waiting = self.send.slices().collect::<Vec<_>>().concat();
+        assert_eq!(self.send.len(), waiting.len(), "all that waits is counted");
+        let first = self.send.pending();
+        assert!(waiting.starts_with(first), "the first piece is the first");
+        assert!(first.is_empty() == waiting.is_empty(), "it is not empty");
+        waiting
     }
 
     pub fn wait(&mut self, time: Duration) {
@@ -166,9 +178,7 @@ impl Shared {
 
 impl PartialEq for End {
     fn eq(&self, other: &Self) -> bool {
-        self.seen == other.seen
-            && self.sent == other.sent
-            && self.send.pending() == other.send.pending()
+        self.seen == other.seen && self.sent == other.sent && self.waiting() == other.waiting()
     }
 }
 
@@ -177,7 +187,7 @@ impl fmt::Debug for End {
         f.debug_struct("End")
             .field("seen", &self.seen)
             .field("sent", &self.sent)
-            .field("pending", &self.send.pending())
+            .field("waiting", &self.waiting())
             .finish()
     }
 }

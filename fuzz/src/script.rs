@@ -4,10 +4,11 @@
 //! explored together with the bytes.
 
 use std::iter;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use arbitrary::Arbitrary;
-use openline::proto::{Close, CloseCode, Config, Delivery, Role};
+use openline::proto::{self, Close, CloseCode, Config, Delivery, Role};
 
 use crate::end::{End, Shared};
 
@@ -65,7 +66,47 @@ pub enum Operation {
     Drain(u16),
     Seconds(u8),
     EndOfFile,
+    /// A message that is queued by reference, if it is large enough for that.
+    Shared(Payload),
 }
+
+/// A payload that may be larger than what the fuzzer would make up byte by byte.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Payload {
+    is_text: bool,
+    first: u8,
+    size: u16,
+}
+
+impl Payload {
+    /// The operation that sends the same as a copy.
+    pub fn copied(self) -> Operation {
+        let start = usize::from(self.first);
+        let payload = &PATTERN[start..][..usize::from(self.size) % PAYLOAD_SIZE_MAX];
+        match self.is_text {
+            true => Operation::Text(payload.to_owned()),
+            false => Operation::Binary(payload.as_bytes().to_vec()),
+        }
+    }
+
+    fn shared(self) -> proto::Shared {
+        match self.copied() {
+            Operation::Text(text) => proto::Shared::text(text),
+            Operation::Binary(data) => proto::Shared::binary(data),
+            _ => unreachable!("a payload is copied as text or binary"),
+        }
+    }
+}
+
+/// What payloads are pieces of: no two bytes of it that lie near are alike, so that one out of place
+/// is noticed.
+static PATTERN: LazyLock<String> = LazyLock::new(|| {
+    let ascii = (0..127).map(char::from).cycle();
+    ascii.take(255 + PAYLOAD_SIZE_MAX).collect()
+});
+
+/// On both sides of the size from which payloads are queued by reference.
+const PAYLOAD_SIZE_MAX: usize = 12 << 10;
 
 /// Limits and operations.
 #[derive(Arbitrary, Clone, Debug)]
@@ -78,7 +119,8 @@ pub struct Script {
 
 impl Script {
     /// Carries the script out three times, whole, in the script's pieces and one byte at a time,
-    /// and asserts that the three saw and sent the same.
+    /// and asserts that the three saw and sent the same; and so does a fourth that copies what is
+    /// to be queued by reference.
     pub fn obeys_the_laws(&self, role: Role) {
         let now = Instant::now();
         let whole = self.play(role, now, &[]);
@@ -88,6 +130,22 @@ impl Script {
             "split as the script says"
         );
         assert_eq!(self.play(role, now, &[1]), whole, "one byte at a time");
+        if let Some(copying) = self.copying() {
+            assert_eq!(copying.play(role, now, &[]), whole, "as copies");
+        }
+    }
+
+    /// The same with copies of what is to be queued by reference, if there is any.
+    fn copying(&self) -> Option<Self> {
+        let mut copying = self.clone();
+        let mut has_any = false;
+        for operation in &mut copying.operations {
+            if let Operation::Shared(payload) = operation {
+                *operation = payload.copied();
+                has_any = true;
+            }
+        }
+        has_any.then_some(copying)
     }
 
     /// Asserts that two connections which share a receive buffer, each as one end of its script,
@@ -169,6 +227,7 @@ pub fn act(end: &mut End, operation: &Operation) {
     let _ = match operation {
         Operation::Text(text) => connection.send_text(text, send),
         Operation::Binary(data) => connection.send_binary(data, send),
+        Operation::Shared(payload) => connection.send_shared(&payload.shared(), send),
         Operation::Ping(payload) => connection.send_ping(payload, send),
         Operation::Pong(payload) => connection.send_pong(payload, send),
         Operation::TextFragment(piece, last) => match connection.resume_text(send) {
