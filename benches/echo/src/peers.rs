@@ -14,7 +14,7 @@ pub fn commands(names: &[String], mode: &str) -> Result<Vec<Command>, Box<dyn Er
     }
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../peers");
     let built = process::Command::new("cargo")
-        .args(["build", "--release", "--quiet", "--bin", "echo"])
+        .args(["build", "--release", "--bin", "echo"])
         .current_dir(&package)
         .status()?;
     if !built.success() {
