@@ -172,6 +172,15 @@ fn the_server_s_time_is_told() {
     for cores in [&report["server"]["cores"], &report["generator_cores"]] {
         assert!(cores.as_f64().unwrap() > 0.0, "{report}");
     }
+    // And to people, with what they may do.
+    let load = ["-c", "1", "--pid", &pid, "-d", "300ms"];
+    let output = run(&[&["bench", &server.url], &load[..]].concat(), b"");
+    let report = text(&output.stdout);
+    let busy = |name: &str| {
+        let line = report.lines().find(|line| line.starts_with(name));
+        line.is_some_and(|line| line.contains(" core"))
+    };
+    assert!(busy("server ") && busy("generator "), "{report}");
     let output = run(&["bench", &server.url, "--pid", "4294967295"], b"");
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("--pid 4294967295"));

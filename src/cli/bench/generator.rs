@@ -5,9 +5,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use openline::net::{ConnectionId, Connector, End, EndWhy, Handler, Message, Peer, Remote};
 use openline::proto::{CloseCode, ClosedWhy, Party, SendError};
@@ -26,7 +27,7 @@ pub(super) struct Generator {
     shared: Arc<Shared>,
     worker: usize,
     random: StdRng,
-    pub(super) tally: Tally,
+    tally: Tally,
     /// Known to this thread as soon as it is set.
     pub(super) window: Option<Window>,
     /// Attempts under way.
@@ -39,11 +40,20 @@ pub(super) struct Generator {
     /// When a connection has its next message to send.
     dues: BinaryHeap<Reverse<(Instant, ConnectionId)>>,
     publications: Publications,
-    /// Whose messages were looked at last, and in which turn of the loop; and when they came.
-    batch: Option<(ConnectionId, Instant)>,
-    arrived: Instant,
+    batch: Batch,
     /// For connections that follow upon others.
     pub(super) connector: Option<Connector<Box<Client>>>,
+}
+
+/// What a turn of the loop brings to a connection. One look at the clock, and at whether it is over,
+/// does for all of it: with many in flight they would be a quarter of the price of each message.
+#[derive(Clone, Copy, Debug)]
+struct Batch {
+    /// Whose it is, if there was any yet.
+    client: Option<usize>,
+    turn: Instant,
+    arrived: Instant,
+    is_over: bool,
 }
 
 /// One connection.
@@ -93,8 +103,12 @@ impl Generator {
             outstanding: 0,
             dues: BinaryHeap::new(),
             publications: Publications::default(),
-            batch: None,
-            arrived: Instant::now(),
+            batch: Batch {
+                client: None,
+                turn: Instant::now(),
+                arrived: Instant::now(),
+                is_over: false,
+            },
             connector: None,
         }
     }
@@ -116,6 +130,14 @@ impl Generator {
         {
             window.until = window.until.min(now);
         }
+    }
+
+    /// What was counted.
+    pub(super) fn take_tally(&mut self) -> Tally {
+        if let Some(window) = self.window {
+            self.tally.settle(window);
+        }
+        mem::replace(&mut self.tally, Tally::new())
     }
 
     /// Whether something is to be waited for.
@@ -161,20 +183,26 @@ impl Generator {
         self.window.and(self.publications.publisher)
     }
 
-    /// When a message came: one look at the clock does for all that a turn of the loop brings to a
-    /// connection, for with many in flight it would be an eighth of the price of each.
+    /// Has the batch be that of a message that came.
     #[inline]
-    fn arrival(&mut self, peer: &Peer<'_>) -> Instant {
-        let batch = (peer.id(), peer.now());
-        if self.batch != Some(batch) {
-            self.batch = Some(batch);
-            self.arrived = Instant::now();
+    fn enter_batch(&mut self, client: &Client, peer: &Peer<'_>) {
+        if self.batch.client != Some(client.index) || self.batch.turn != peer.now() {
+            self.begin_batch(client.index, peer.now());
         }
-        self.arrived
     }
 
-    /// Sends what may be sent.
-    #[inline]
+    #[inline(never)]
+    fn begin_batch(&mut self, client: usize, turn: Instant) {
+        let arrived = Instant::now();
+        self.batch = Batch {
+            client: Some(client),
+            turn,
+            arrived,
+            is_over: self.is_over(arrived),
+        };
+    }
+
+    /// Sends what may be sent `now`.
     fn fill(
         &mut self,
         client: &mut Client,
@@ -182,41 +210,79 @@ impl Generator {
         now: Instant,
     ) -> Result<(), SendError> {
         let is_over = self.is_over(now);
-        // What was due before the end leaves, even if that is noticed behind it.
-        let until = self.window.map_or(now, |window| window.until.min(now));
-        let is_broadcast = self.plan.mode == Mode::Broadcast;
-        loop {
-            let waiting = match is_broadcast {
-                true => self.publications.len(),
-                false => client.waiting.len(),
-            };
-            if waiting >= self.plan.in_flight {
-                return Ok(());
-            }
-            let intended = match (self.plan.interval, &mut client.due) {
-                (Some(interval), Some(due)) => {
-                    if *due > now || is_over && *due >= until {
-                        return Ok(());
-                    }
-                    let intended = *due;
-                    *due += interval;
-                    intended
-                }
-                _ if is_over => return Ok(()),
-                _ => now,
-            };
-            let size = self.plan.sizes.draw(&mut self.random);
-            let sent = self.plan.pattern.message(intended, size, client.count);
-            self.plan.pattern.send(sent, peer)?;
-            client.count += 1;
-            if is_broadcast {
-                self.outstanding += self.open;
-                self.publications.publish(sent, self.open);
-            } else {
-                self.outstanding += 1;
-                client.waiting.push_back(sent);
-            }
+        match self.plan.interval {
+            None => self.fill_closed(client, peer, now, is_over),
+            Some(interval) => self.fill_due(client, peer, now, is_over, interval),
         }
+    }
+
+    /// In the closed loop: as many as may be in flight.
+    #[inline]
+    fn fill_closed(
+        &mut self,
+        client: &mut Client,
+        peer: &mut Peer<'_>,
+        now: Instant,
+        is_over: bool,
+    ) -> Result<(), SendError> {
+        while !is_over && self.has_room(client) {
+            self.send(client, peer, now)?;
+        }
+        Ok(())
+    }
+
+    /// By the schedule: what was due before the end leaves, even if that is noticed behind it.
+    fn fill_due(
+        &mut self,
+        client: &mut Client,
+        peer: &mut Peer<'_>,
+        now: Instant,
+        is_over: bool,
+        interval: Duration,
+    ) -> Result<(), SendError> {
+        let until = self.window.map_or(now, |window| window.until.min(now));
+        while self.has_room(client) {
+            let intended = match &mut client.due {
+                Some(due) if *due > now || is_over && *due >= until => return Ok(()),
+                Some(due) => mem::replace(due, *due + interval),
+                None if is_over => return Ok(()),
+                None => now,
+            };
+            self.send(client, peer, intended)?;
+        }
+        Ok(())
+    }
+
+    /// Whether one more may be in flight.
+    #[inline]
+    fn has_room(&self, client: &Client) -> bool {
+        let waiting = match self.plan.mode {
+            Mode::Broadcast => self.publications.len(),
+            _ => client.waiting.len(),
+        };
+        waiting < self.plan.in_flight
+    }
+
+    #[inline]
+    fn send(
+        &mut self,
+        client: &mut Client,
+        peer: &mut Peer<'_>,
+        intended: Instant,
+    ) -> Result<(), SendError> {
+        let plan = &*self.plan;
+        let size = plan.sizes.draw(&mut self.random);
+        let sent = plan.pattern.message(intended, size, client.count);
+        plan.pattern.send(sent, peer)?;
+        client.count += 1;
+        if plan.mode == Mode::Broadcast {
+            self.outstanding += self.open;
+            self.publications.publish(sent, self.open);
+        } else {
+            self.outstanding += 1;
+            client.waiting.push_back(sent);
+        }
+        Ok(())
     }
 
     /// A publication came to a subscriber.
@@ -241,9 +307,7 @@ impl Generator {
         if complete == 0 {
             return Ok(());
         }
-        let in_window = self
-            .window
-            .is_some_and(|window| now >= window.from && now < window.until);
+        let in_window = self.window.is_some_and(|window| window.contains(now));
         self.tally.publications += if in_window { complete } else { 0 };
         match self.publications.publisher {
             Some(id) if id == peer.id() => self.fill(client, peer, now),
@@ -325,10 +389,11 @@ impl Handler for Generator {
         peer: &mut Peer<'_>,
         message: Message<'_>,
     ) -> Result<(), SendError> {
-        let now = self.arrival(peer);
+        self.enter_batch(client, peer);
+        let arrived = self.batch.arrived;
         match self.plan.mode {
             Mode::Echo => {}
-            Mode::Broadcast => return self.delivered(client, peer, message, now),
+            Mode::Broadcast => return self.delivered(client, peer, message, arrived),
             // What a server says unasked is its own affair where nothing is compared.
             Mode::Idle | Mode::Handshakes => return Ok(()),
         }
@@ -341,8 +406,12 @@ impl Handler for Generator {
             return Ok(());
         }
         client.waiting.pop_front();
-        self.count(sent, now);
-        self.fill(client, peer, now)
+        self.count(sent, arrived);
+        let is_over = self.batch.is_over;
+        match self.plan.interval {
+            None => self.fill_closed(client, peer, arrived, is_over),
+            Some(interval) => self.fill_due(client, peer, arrived, is_over, interval),
+        }
     }
 
     fn called(&mut self, client: &mut Box<Client>, peer: &mut Peer<'_>) {

@@ -142,12 +142,13 @@ impl Report<'_> {
             line("server", said.join(", "));
         }
         if let Some(cores) = outcome.generator_cores.filter(|_| !plan.spins) {
-            let all = cores > 0.95 * plan.threads as f64;
-            let more = match all && plan.interval.is_none() {
-                true => ", all that it has: with more --threads the load may be higher",
-                false => "",
-            };
-            line("generator", format!("{}{more}", share(cores)));
+            line("generator", share(cores));
+            let server = outcome.server.and_then(|server| server.cores);
+            if plan.interval.is_none()
+                && let Some(hint) = hint(plan.mode, cores / plan.threads as f64, server)
+            {
+                line("", hint.to_owned());
+            }
         }
         self.faults(&mut line);
         text
@@ -306,6 +307,29 @@ fn share(cores: f64) -> String {
     }
 }
 
+/// How the load might be made higher, given how many cores each thread of the generator, and the
+/// server, kept busy in the closed loop.
+fn hint(mode: Mode, thread: f64, server: Option<f64>) -> Option<&'static str> {
+    match (mode, thread, server) {
+        (Mode::Idle, ..) => None,
+        // It has one thread, that all deliveries are counted in.
+        (Mode::Broadcast, BUSY.., _) => Some("that is all it has: the server may do more"),
+        (_, BUSY.., _) => Some("that is all it has: with more --threads the load may be higher"),
+        (Mode::Handshakes, _, Some(..BUSY)) => Some(
+            "neither it nor the server had all of a core: with more --connections the load may be \
+             higher, unless others kept the cores busy",
+        ),
+        (_, _, Some(..BUSY)) => Some(
+            "neither it nor the server had all of a core: with more --connections or --in-flight \
+             the load may be higher, unless others kept the cores busy",
+        ),
+        _ => None,
+    }
+}
+
+/// The part of a core that is as good as all of it.
+const BUSY: f64 = 0.95;
+
 fn span(span: Duration) -> String {
     nanos(span.as_nanos() as f64)
 }
@@ -342,7 +366,36 @@ fn three(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{nanos, size};
+    use super::{Mode, hint, nanos, size};
+
+    #[test]
+    fn who_keeps_the_load_from_being_higher() {
+        assert!(
+            hint(Mode::Echo, 0.99, Some(0.99))
+                .unwrap()
+                .contains("--threads")
+        );
+        assert!(
+            hint(Mode::Handshakes, 0.99, None)
+                .unwrap()
+                .contains("--threads")
+        );
+        assert!(
+            hint(Mode::Echo, 0.5, Some(0.4))
+                .unwrap()
+                .contains("--in-flight")
+        );
+        // Options that there are.
+        let handshakes = hint(Mode::Handshakes, 0.5, Some(0.4)).unwrap();
+        assert!(!handshakes.contains("--in-flight"), "{handshakes}");
+        let broadcast = hint(Mode::Broadcast, 0.99, None).unwrap();
+        assert!(!broadcast.contains("--threads"), "{broadcast}");
+        assert_eq!(hint(Mode::Idle, 0.0, Some(0.0)), None);
+        // The server is at its limit, or nobody knows.
+        assert_eq!(hint(Mode::Echo, 0.5, Some(0.97)), None);
+        assert_eq!(hint(Mode::Echo, 0.5, Some(2.5)), None);
+        assert_eq!(hint(Mode::Echo, 0.5, None), None);
+    }
 
     #[test]
     fn three_digits_and_a_unit() {

@@ -11,6 +11,13 @@ pub(super) struct Window {
     pub(super) until: Instant,
 }
 
+impl Window {
+    #[inline]
+    pub(super) fn contains(self, moment: Instant) -> bool {
+        moment >= self.from && moment < self.until
+    }
+}
+
 /// Between the thread that conducts and those that generate.
 ///
 /// The numbers are written by one thread each, and are only to be shown or compared: nothing else

@@ -33,6 +33,18 @@ pub(super) struct Tally {
     pub(super) compressed: u64,
     pub(super) opened: u64,
     pub(super) failures: BTreeMap<(Stage, &'static str), Failure>,
+    /// The last answers, which are not among the above yet.
+    alike: Alike,
+}
+
+/// Answers that came at one moment, to what was to leave at one: they have one latency, and are
+/// recorded at once. With many messages in flight that is nearly all that a read brings.
+#[derive(Clone, Copy, Debug)]
+struct Alike {
+    intended: Instant,
+    came: Instant,
+    count: u64,
+    bytes: u64,
 }
 
 /// When a connection failed.
@@ -67,20 +79,40 @@ impl Tally {
             compressed: 0,
             opened: 0,
             failures: BTreeMap::new(),
+            alike: Alike::none(Instant::now(), Instant::now()),
         }
     }
 
     /// An answer came `now`, to what was to leave at `intended`.
+    ///
+    /// It is counted when the next that is not like it comes, or by [`settle`](Self::settle).
     #[inline]
     pub(super) fn answer(&mut self, window: Window, intended: Instant, now: Instant, size: u32) {
-        if now >= window.from && now < window.until {
-            self.messages += 1;
-            self.bytes += u64::from(size);
+        if intended != self.alike.intended || now != self.alike.came {
+            self.settle(window);
+            self.alike = Alike::none(intended, now);
         }
-        if intended >= window.from && intended < window.until {
-            let latency = now.saturating_duration_since(intended).as_nanos();
+        self.alike.count += 1;
+        self.alike.bytes += u64::from(size);
+    }
+
+    /// Counts the last answers.
+    pub(super) fn settle(&mut self, window: Window) {
+        let Alike {
+            intended,
+            came,
+            count,
+            bytes,
+        } = self.alike;
+        self.alike = Alike::none(intended, came);
+        if window.contains(came) {
+            self.messages += count;
+            self.bytes += bytes;
+        }
+        if window.contains(intended) {
+            let latency = came.saturating_duration_since(intended).as_nanos();
             let latency = u64::try_from(latency).unwrap_or(u64::MAX);
-            self.latency.saturating_record(latency);
+            self.latency.saturating_record_n(latency, count);
         }
     }
 
@@ -125,6 +157,17 @@ impl Tally {
     }
 }
 
+impl Alike {
+    fn none(intended: Instant, came: Instant) -> Self {
+        Self {
+            intended,
+            came,
+            count: 0,
+            bytes: 0,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
@@ -144,6 +187,7 @@ mod tests {
         for i in 0..100 {
             tally.answer(window, at(i), at(100), 10);
         }
+        tally.settle(window);
         let median = tally.latency.value_at_quantile(0.5);
         assert!((49_000_000..52_000_000).contains(&median), "{median}");
         assert_eq!((tally.messages, tally.bytes), (100, 1000));
@@ -159,6 +203,37 @@ mod tests {
         };
         let mut tally = Tally::new();
         tally.answer(window, at(9), at(20), 1);
+        tally.settle(window);
         assert_eq!((tally.messages, tally.latency.len()), (0, 1));
+    }
+
+    #[test]
+    fn what_is_alike_counts_one_by_one() {
+        let from = Instant::now();
+        let at = |milliseconds| from + Duration::from_millis(milliseconds);
+        let window = Window {
+            from: at(1),
+            until: at(10),
+        };
+        let mut tally = Tally::new();
+        for (intended, came) in [
+            (0, 0),
+            (0, 1),
+            (0, 1),
+            (1, 3),
+            (1, 3),
+            (1, 3),
+            (2, 3),
+            (1, 3),
+        ] {
+            tally.answer(window, at(intended), at(came), 10);
+        }
+        tally.settle(window);
+        tally.settle(window);
+        assert_eq!((tally.messages, tally.bytes), (7, 70));
+        // What was to leave before the window has no latency.
+        assert_eq!(tally.latency.len(), 5);
+        let below = tally.latency.count_between(0, 1_500_000);
+        assert_eq!(below, 1, "one took a millisecond, the others two");
     }
 }

@@ -73,8 +73,7 @@ impl Worker {
         // and not gone.
         let _ = self.event_loop.remote().shutdown();
         self.event_loop.run()?;
-        let generator = self.event_loop.handler_mut();
-        Ok(mem::replace(&mut generator.tally, Tally::new()))
+        Ok(self.event_loop.handler_mut().take_tally())
     }
 
     fn drive(&mut self) -> io::Result<()> {
