@@ -141,6 +141,9 @@ pub enum Answer {
     /// The connection opens, and the steps follow.
     #[default]
     Opens,
+    /// The connection opens, and the steps follow; a server that refuses it with a status of 400
+    /// to 499 is not strict.
+    ShouldOpen,
     /// A server refuses with one of these statuses; with another status, or by dropping the
     /// connection, it is not strict.
     Refuses(Vec<u16>),
@@ -150,6 +153,14 @@ pub enum Answer {
     Drops,
     /// Whatever it does is legal, and told.
     Either,
+}
+
+impl Answer {
+    /// Whether the steps are for a connection that opens.
+    #[must_use]
+    pub fn opens(&self) -> bool {
+        matches!(self, Self::Opens | Self::ShouldOpen)
+    }
 }
 
 /// Something that the peer's head must say.

@@ -193,7 +193,7 @@ fn frame(frame: &Frame) -> String {
 pub(super) fn expectation(case: &Case) -> Vec<String> {
     let mut lines = Vec::new();
     match &case.opening.answer {
-        Answer::Opens => {}
+        Answer::Opens | Answer::ShouldOpen => {}
         Answer::Refuses(statuses) => {
             let listed: Vec<_> = statuses.iter().map(u16::to_string).collect();
             lines.push(format!("the server refuses with {}", listed.join(" or ")));
@@ -202,10 +202,16 @@ pub(super) fn expectation(case: &Case) -> Vec<String> {
         Answer::Drops => lines.push("the peer refuses, or drops the connection".to_owned()),
         Answer::Either => lines.push("whatever the peer does is legal, and told".to_owned()),
     }
-    if case.opening.answer != Answer::Opens {
+    if !case.opening.answer.opens() {
         return lines;
     }
     lines.extend(case.expected.iter().map(alternative));
+    if case.opening.answer == Answer::ShouldOpen {
+        let behavior = Behavior::NonStrict;
+        lines.push(format!(
+            "or, {behavior}: the server refuses with 400 to 499"
+        ));
+    }
     let ending = &case.ending;
     let codes: Vec<_> = ending.codes.iter().map(u16::to_string).collect();
     let codes = match codes.is_empty() {

@@ -115,12 +115,12 @@ impl Facts {
             return (Behavior::Failed, what);
         }
         match &case.opening.answer {
-            Answer::Opens if self.opened => {}
-            Answer::Opens if self.refuses_for_an_offer(case) => {
+            Answer::Opens | Answer::ShouldOpen if self.opened => {}
+            Answer::ShouldOpen if self.refused() => {
                 let what = "The server refused the connection, and had only to decline an offer.";
                 return (Behavior::NonStrict, what.to_owned());
             }
-            Answer::Opens => return (Behavior::Failed, self.unopened()),
+            Answer::Opens | Answer::ShouldOpen => return (Behavior::Failed, self.unopened()),
             Answer::Refuses(statuses) => return self.refusal(statuses),
             Answer::Rejects => return self.rejection(),
             Answer::Drops => return self.dropping(),
@@ -143,12 +143,10 @@ impl Facts {
         judge.verdict()
     }
 
-    /// RFC 7692 §7.1 has a server decline an illegal offer, which is to go on without it (§5). RFC
-    /// 6455 §4.2.2 lets it refuse any connection: it has accepted nothing that it must not.
-    fn refuses_for_an_offer(&self, case: &Case) -> bool {
-        !case.opening.deflate
-            && !case.opening.offers.is_empty()
-            && matches!(self.status, Some(400..=499))
+    /// A server says that the fault is the request's. RFC 7692 §7.1 has it decline an illegal
+    /// offer, which is to go on without (§5); but RFC 6455 §4.2.2 lets it refuse any connection.
+    fn refused(&self) -> bool {
+        matches!(self.status, Some(400..=499))
     }
 
     fn unopened(&self) -> String {
@@ -239,7 +237,10 @@ impl Facts {
         let say = |verdict, what: &str| (verdict, what.to_owned());
         if !self.opened {
             return match case.opening.answer {
-                Answer::Opens if !self.refuses_for_an_offer(case) => say(
+                Answer::ShouldOpen if self.refused() => {
+                    say(BehaviorClose::Ok, "There was nothing to close.")
+                }
+                Answer::Opens | Answer::ShouldOpen => say(
                     BehaviorClose::Failed,
                     "The opening handshake was never completed.",
                 ),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::conformance::case::{Answer, Chop, Item};
+use crate::conformance::case::{Chop, Item};
 use crate::conformance::codec::agreed;
 use crate::conformance::log::{Direction, Logged};
 use crate::conformance::player::judge::Seen;
@@ -106,9 +106,9 @@ impl Player {
             }
         }
         self.check(head);
-        match self.case.opening.answer {
-            Answer::Opens => self.open(now),
-            _ => self.finish(now),
+        match self.case.opening.answer.opens() {
+            true => self.open(now),
+            false => self.finish(now),
         }
     }
 
@@ -120,9 +120,9 @@ impl Player {
         };
         self.respond(head, &key, now);
         self.check(head);
-        match self.case.opening.answer {
-            Answer::Opens => self.open(now),
-            _ => {
+        match self.case.opening.answer.opens() {
+            true => self.open(now),
+            false => {
                 self.stage = Stage::Probing;
                 self.deadline = now + self.case.within.time;
             }

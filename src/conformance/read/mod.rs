@@ -9,7 +9,7 @@ mod opening;
 mod step;
 mod template;
 
-use crate::conformance::case::{Answer, Case, Ending, Group, Opening, Party, Within};
+use crate::conformance::case::{Case, Ending, Group, Opening, Party, Within};
 use crate::conformance::error::VectorsError;
 use crate::proto::Role;
 
@@ -228,7 +228,7 @@ fn read_case(node: Node<'_>, group: &str, inherited: &Inherited) -> Result<Case,
         let echoes = inherited.ending.by != Party::Peer;
         expected.push(expectation::default(echoes));
     }
-    if inherited.opening.answer != Answer::Opens && !steps.is_empty() {
+    if !inherited.opening.answer.opens() && !steps.is_empty() {
         let what = "a case whose connection does not open has nothing to send";
         return Err(node.error(what, "take out the send, or the answer"));
     }

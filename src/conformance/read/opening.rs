@@ -119,12 +119,13 @@ fn check(node: Node<'_>) -> Result<Check, VectorsError> {
 
 fn answer(node: Node<'_>) -> Result<Answer, VectorsError> {
     node.only(&[])?;
-    let help = "write \"opens\", \"rejects\", \"drops\", \"either\", or the statuses that refuse";
+    let help = "write \"opens\", \"should-open\", \"rejects\", \"drops\", \"either\", or statuses";
     let Some(first) = node.args().next() else {
         return Err(node.error("what answer?", help));
     };
     match first.value().as_string() {
         Some("opens") => Ok(Answer::Opens),
+        Some("should-open") => Ok(Answer::ShouldOpen),
         Some("rejects") => Ok(Answer::Rejects),
         Some("drops") => Ok(Answer::Drops),
         Some("either") => Ok(Answer::Either),
