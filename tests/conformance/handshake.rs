@@ -68,19 +68,32 @@ fn accept(mut stream: TcpStream, fault: Option<Fault>) -> io::Result<()> {
         .position(|four| four == b"\r\n\r\n")
         .map_or(bytes.len(), |n| n + 4);
     let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
+    let agreed = extensions(&String::from_utf8_lossy(send.pending()));
+    let refuses = match fault {
+        Some(Fault::RefusesUnknownExtensions) => offers(&text)
+            .iter()
+            .any(|name| *name != "permessage-deflate"),
+        Some(Fault::RefusesIllegalOffers) => {
+            offers(&text).contains(&"permessage-deflate") && agreed.is_none()
+        }
+        _ => false,
+    };
+    if refuses {
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")?;
+        return leave(&mut stream);
+    }
     let key = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("sec-websocket-key")
             .then(|| value.trim())
     });
     let accept = match fault {
-        Some(Fault::WrongAccept) => accept_of("another"),
+        Some(Fault::WrongAcceptOfOffers) if !offers(&text).is_empty() => accept_of("another"),
         _ => accept_of(key.unwrap_or_default()),
     };
-    let agreed = extensions(&String::from_utf8_lossy(send.pending()));
     let extension = match (agreed, fault) {
         (Some(value), _) => format!("Sec-WebSocket-Extensions: {value}\r\n"),
-        (None, Some(Fault::AgreesUnasked)) => {
+        (None, Some(Fault::AgreesUnasked)) if offers(&text).is_empty() => {
             "Sec-WebSocket-Extensions: permessage-deflate\r\n".to_owned()
         }
         (None, _) => String::new(),
@@ -119,7 +132,7 @@ pub(crate) fn connect(address: SocketAddr, path: &str, fault: Option<Fault>) -> 
     let request = ClientRequest::new(url);
     let mut handshake = ClientHandshake::start(&request, config, now, [3; 32], &mut send);
     let mut head = String::from_utf8(send.pending().to_vec()).unwrap();
-    if fault == Some(Fault::AsksForVersion8) {
+    if fault == Some(Fault::AsksForVersion8) && is_struck(path) {
         head = head.replace("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8");
     }
     stream.write_all(head.as_bytes())?;
@@ -154,10 +167,27 @@ pub(crate) fn connect(address: SocketAddr, path: &str, fault: Option<Fault>) -> 
     Peer::new(Role::Client, fault, stream, bytes.split_off(head), codec).run()
 }
 
+/// Whether a fault of some connections is one of this one: of every third, by the path.
+pub(crate) fn is_struck(path: &str) -> bool {
+    path.bytes().map(u32::from).sum::<u32>() % 3 == 1
+}
+
 /// §4.2.2: what proves to the client that its key was read.
 fn accept_of(key: &str) -> String {
     let digest = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
     BASE64.encode(digest)
+}
+
+/// The names of the extensions that a request offers.
+fn offers(request: &str) -> Vec<&str> {
+    request
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-extensions"))
+        .flat_map(|(_, value)| value.split(','))
+        .filter_map(|offer| offer.split(';').next())
+        .map(str::trim)
+        .collect()
 }
 
 /// Whether a fault is to pass over what is wrong with a head.

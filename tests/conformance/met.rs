@@ -1,10 +1,32 @@
 //! Which cases cannot but meet a fault: what they do, read off the cases themselves.
 
-use openline::conformance::{Answer, Case, Edit, Event, Frame, Item, Party, Step};
+use openline::conformance::{Case, Edit, Event, Frame, Item, Party, Step};
+
+use crate::{handshake, run};
 
 /// The connection opens.
 pub(crate) fn opens(case: &Case) -> bool {
-    case.opening.answer == Answer::Opens
+    case.opening.answer.opens()
+}
+
+/// The connection opens, and extensions were offered.
+pub(crate) fn opens_with_offers(case: &Case) -> bool {
+    let offers = |edit: &Edit| match edit {
+        Edit::Field(name, _) | Edit::Add { name, .. } => name == "Sec-WebSocket-Extensions",
+        _ => false,
+    };
+    let opening = &case.opening;
+    opens(case) && (!opening.offers.is_empty() || opening.request.edits.iter().any(offers))
+}
+
+/// The connection opens, and no extension was offered.
+pub(crate) fn opens_without_offers(case: &Case) -> bool {
+    opens(case) && !opens_with_offers(case)
+}
+
+/// The path of the case is one of those that a client strikes with its fault.
+pub(crate) fn is_struck(case: &Case) -> bool {
+    handshake::is_struck(&run::path(&case.id))
 }
 
 /// We begin the closing handshake.

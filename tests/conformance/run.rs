@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -34,12 +34,18 @@ pub(crate) fn openline(arguments: &[&str]) -> Command {
     command
 }
 
-/// What the program finds about a peer with this fault: all cases, side by side.
-pub(crate) fn verdicts_on(role: Role, fault: Option<Fault>) -> Verdicts {
-    verdicts_of(role, fault, &cases(role), 64)
+/// A process that ends with whoever started it, also when that panics.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended is no more to be ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
-/// What these cases find, so many at a time.
+/// What the program finds about a peer with this fault by these cases, so many at a time.
 pub(crate) fn verdicts_of(
     role: Role,
     fault: Option<Fault>,
@@ -67,8 +73,8 @@ fn on_server(fault: Option<Fault>, ids: &[String], jobs: usize) -> Verdicts {
 
 fn on_client(fault: Option<Fault>, ids: &[String], jobs: usize) -> Verdicts {
     let options = ["client", "0", "--json"];
-    let mut child = openline(&options).spawn().unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut child = Running(openline(&options).spawn().unwrap());
+    let mut stdout = BufReader::new(child.0.stdout.take().unwrap());
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
     let address = line
@@ -84,7 +90,7 @@ fn on_client(fault: Option<Fault>, ids: &[String], jobs: usize) -> Verdicts {
                     let next = queue.lock().unwrap().next();
                     let Some(id) = next else { return };
                     // How it ends is the program's to judge.
-                    let _ = handshake::connect(address, &format!("/case/{id}?agent=raw"), fault);
+                    let _ = handshake::connect(address, &path(id), fault);
                 }
             });
         }
@@ -105,7 +111,7 @@ fn on_client(fault: Option<Fault>, ids: &[String], jobs: usize) -> Verdicts {
         rest.push('\n');
     }
     let _ = handshake::connect(address, "/stopServer", None);
-    child.wait().unwrap();
+    child.0.wait().unwrap();
     let verdicts = parse(rest.as_bytes());
     let missing: BTreeSet<_> = ids
         .iter()
@@ -118,8 +124,13 @@ fn on_client(fault: Option<Fault>, ids: &[String], jobs: usize) -> Verdicts {
     verdicts
 }
 
+/// Where a client meets a case.
+pub(crate) fn path(id: &str) -> String {
+    format!("/case/{id}?agent=raw")
+}
+
 /// The ids of the cases that are played here against a peer in this role.
-fn cases(role: Role) -> Vec<String> {
+pub(crate) fn cases(role: Role) -> Vec<String> {
     Vectors::embedded()
         .cases()
         .iter()
