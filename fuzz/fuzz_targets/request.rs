@@ -44,7 +44,7 @@ fn judge(input: &Input<'_>, pieces: &[&[u8]]) -> Judged {
             return Judged::Unfinished;
         };
         recv.extend(piece);
-        assert!(recv.capacity() <= 5 * input.bytes.len().max(64));
+        assert!(recv.capacity() <= 64 + 5 * input.bytes.len().max(64));
         let polled = handshake.poll(&recv);
         let incoming = with_pages.poll_incoming(&recv);
         match (&polled, &incoming) {

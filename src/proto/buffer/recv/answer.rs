@@ -1,7 +1,7 @@
 //! A message that is its own answer, as an echo's is, made into a frame where it lies.
 //!
 //! Its header takes the place of the one that it came behind ([RFC 6455 §5.2]), which was longer by
-//! the masking key. Nothing is written but what was parsed and delivered.
+//! the masking key. Nothing is written to but what is free, or was parsed and delivered.
 //!
 //! [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
 
@@ -80,9 +80,10 @@ mod tests {
         assert_eq!(recv.delivered(ahead, 4), None);
         assert_eq!(recv.delivered(b"elsewhere".as_ptr().addr(), 4), None);
         assert_eq!(answer(&mut recv, 4).as_deref(), Some(&b"\x82\x04defg"[..]));
-        // No header was in front of this one.
+        // There is no room for a header in front of this one.
         let mut recv = RecvBuffer::new();
         recv.extend(b"abc");
+        let mut recv = recv.take_held();
         assert_eq!(answer(&mut recv, 3), None);
         // What is assembled stays.
         let mut recv = RecvBuffer::new();

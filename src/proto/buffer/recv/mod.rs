@@ -12,7 +12,8 @@
 //! The payload of a fragmented message is gathered, unmasked, in the assembled part; headers and
 //! control frames between its fragments leave the dead part behind. A message that needs no
 //! gathering is unmasked and delivered where it lies. Every byte of the region is initialised
-//! once, when the region is allocated, so that a read needs no zeroing.
+//! once, when the region is allocated, so that a read needs no zeroing. Reads are placed at whole
+//! lines of the cache: a copy, by the kernel or by us, to anywhere else writes every line twice.
 //!
 //! A compressed message is gathered in a region of its own, where it is inflated to.
 
@@ -49,6 +50,8 @@ pub(crate) enum Region {
 #[derive(Debug, Default)]
 pub struct RecvBuffer {
     bytes: Vec<u8>,
+    /// Where the first whole line of the cache begins in `bytes`.
+    front: usize,
     message: Range<usize>,
     parsed: usize,
     filled: usize,
@@ -68,6 +71,7 @@ impl RecvBuffer {
     pub const fn new() -> Self {
         Self {
             bytes: Vec::new(),
+            front: 0,
             message: 0..0,
             parsed: 0,
             filled: 0,
@@ -156,6 +160,7 @@ impl RecvBuffer {
         bytes.extend_from_slice(&self.bytes[self.message.clone()]);
         bytes.extend_from_slice(&self.bytes[self.parsed..self.filled]);
         let held = Self {
+            front: 0,
             message: 0..self.message.len(),
             parsed: self.message.len(),
             filled: bytes.len(),
@@ -182,16 +187,18 @@ impl RecvBuffer {
         );
         self.rewind();
         let received = held.received_len();
-        if self.bytes.len() < received {
-            self.make_room(received);
+        if self.bytes.len() < LINE + received {
+            self.make_room(LINE + received);
         }
-        let message = held.message.len();
-        self.bytes[..message].copy_from_slice(&held.bytes[held.message.clone()]);
-        self.bytes[message..received].copy_from_slice(held.unparsed());
+        let start = self.start_of(received);
+        let place = &mut self.bytes[start..][..received];
+        let (message, unparsed) = place.split_at_mut(held.message.len());
+        message.copy_from_slice(&held.bytes[held.message.clone()]);
+        unparsed.copy_from_slice(held.unparsed());
         self.inflated.load(&held.inflated);
-        self.message = 0..message;
-        self.parsed = message;
-        self.filled = received;
+        self.message = start..start + held.message.len();
+        self.parsed = self.message.end;
+        self.filled = start + received;
         self.text = held.text;
         self.checked = held.checked;
         self.lacking = held.lacking;
@@ -374,8 +381,8 @@ impl RecvBuffer {
     #[inline]
     fn rewind(&mut self) {
         self.message = 0..0;
-        self.parsed = 0;
-        self.filled = 0;
+        self.parsed = self.front;
+        self.filled = self.front;
         // What was checked went with its message: the next one may be another connection's.
         self.text = Validator::new();
         self.checked = 0;
@@ -385,13 +392,16 @@ impl RecvBuffer {
     fn make_room(&mut self, size: usize) {
         let held = self.received_len();
         let room = self.bytes.len() - self.filled;
+        let start = self.start_of(held);
         let unused = self.bytes.len() - held;
         // Moving pays when it moves no more bytes than it frees: so work stays linear. It is
         // done before it must be when the frame in progress would not fit, while little is held.
-        if unused >= size && unused - room >= held.max(1) {
-            self.bytes.copy_within(self.message.clone(), 0);
-            let message = self.message.len();
-            self.bytes.copy_within(self.parsed..self.filled, message);
+        if unused >= start + size && unused - room >= start + held.max(1) {
+            // Nothing is overwritten before it is moved: as much as `start` is free or dead.
+            let message = start..start + self.message.len();
+            self.bytes.copy_within(self.message.clone(), message.start);
+            self.bytes
+                .copy_within(self.parsed..self.filled, message.end);
             self.settle(message);
             return;
         }
@@ -409,28 +419,38 @@ impl RecvBuffer {
             .map_or(doubled, |lacking| {
                 held.saturating_add(lacking.max(size)).saturating_add(size)
             });
-        let mut bytes = vec![0; doubled.min(enough)];
-        let message = self.message.len();
-        bytes[..message].copy_from_slice(&self.bytes[self.message.clone()]);
-        bytes[message..held].copy_from_slice(self.unparsed());
+        let mut bytes = vec![0; LINE + doubled.min(enough)];
+        self.front = bytes.as_ptr().align_offset(LINE);
+        let start = self.start_of(held);
+        let message = start..start + self.message.len();
+        bytes[message.clone()].copy_from_slice(&self.bytes[self.message.clone()]);
+        bytes[message.end..start + held].copy_from_slice(self.unparsed());
         self.bytes = bytes;
         self.settle(message);
     }
 
-    /// Sets the cursors after all that is held was moved to the front.
-    fn settle(&mut self, message: usize) {
-        self.filled = message + self.unparsed_len();
-        self.parsed = message;
-        self.message = 0..message;
+    /// Sets the cursors after all that is held was moved: the message to here, the rest behind it.
+    fn settle(&mut self, message: Range<usize>) {
+        self.filled = message.end + self.unparsed_len();
+        self.parsed = message.end;
+        self.message = message;
+    }
+
+    /// Where `held` bytes begin that end where a line begins.
+    fn start_of(&self, held: usize) -> usize {
+        self.front.wrapping_sub(held) % LINE
     }
 }
+
+/// The bytes of a line of the cache.
+const LINE: usize = 64;
 
 /// How many reads a new region has room for behind what is held.
 const READS: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use super::{READS, RecvBuffer};
+    use super::{LINE, READS, RecvBuffer};
     use crate::proto::mask::MaskingKey;
 
     #[test]
@@ -461,7 +481,7 @@ mod tests {
                 recv.spare_mut(size);
                 assert_eq!(recv.len(), 4 + round);
             }
-            assert!(recv.capacity() <= 2 * recv.len() + READS * size.max(2));
+            assert!(recv.capacity() <= 2 * recv.len() + READS * size.max(2) + LINE);
             let message = recv.finish();
             assert_eq!(recv.at(message.clone())[..4], *b"abcd");
             assert!(recv.at(message)[4..].iter().all(|byte| *byte == b'd'));
@@ -473,13 +493,39 @@ mod tests {
         let mut recv = RecvBuffer::new();
         recv.set_lacking(u64::MAX >> 1);
         recv.spare_mut(4096);
-        assert_eq!(recv.capacity(), READS * 4096);
+        assert_eq!(recv.capacity(), READS * 4096 + LINE);
         recv.commit(4096);
         for _ in 0..READS {
             recv.spare_mut(4096);
             recv.commit(4096);
         }
-        assert_eq!(recv.capacity(), 2 * READS * 4096);
+        assert_eq!(recv.capacity(), 2 * READS * 4096 + LINE);
+    }
+
+    #[test]
+    fn whole_reads_are_placed_at_whole_lines() {
+        const READ: usize = 1024;
+        for (absorbed, left) in [(0, 0), (1, 0), (0, 1), (62, 3), (700, 65), (1024, 0)] {
+            let mut recv = RecvBuffer::new();
+            for round in 0..40 {
+                assert_eq!(recv.spare_mut(READ).as_ptr().align_offset(LINE), 0, "{round}");
+                recv.extend(&[round; READ]);
+                if round % 7 == 0 {
+                    let message = recv.finish();
+                    assert!(recv.at(message).is_sorted());
+                }
+                recv.absorb(absorbed.min(recv.unparsed_len()), None);
+                recv.consume(recv.unparsed_len().saturating_sub(left));
+            }
+            let mut held = recv.take_held();
+            let len = held.len();
+            recv.put_held(&held);
+            assert_eq!(recv.len(), len);
+            assert_eq!(recv.spare_mut(READ).as_ptr().align_offset(LINE), 0);
+            assert_eq!(recv.unparsed(), held.unparsed());
+            let (message, same) = (recv.finish(), held.finish());
+            assert_eq!(recv.at(message), held.at(same));
+        }
     }
 
     #[test]
