@@ -67,6 +67,7 @@
 //! - The last reply is never lost to a reset: the sending direction is closed first, and input is
 //!   drained, within bounds, before the socket goes.
 
+mod alarm;
 pub mod auth;
 mod backoff;
 mod buffers;

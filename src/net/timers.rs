@@ -32,6 +32,9 @@ pub(super) struct Timers {
     start: Instant,
     /// Everything before this tick has come due.
     tick: u64,
+    /// Before this, nothing comes due; `None` if nothing is armed. What is armed may come due
+    /// later, for what was disarmed is not looked for.
+    next: Option<Instant>,
     heads: Box<[u32; SLOTS]>,
     /// A bit for each slot that is not empty.
     occupied: [u64; SLOTS / 64],
@@ -52,6 +55,7 @@ impl Timers {
         Self {
             start: now,
             tick: 1,
+            next: None,
             heads: Box::new([NONE; SLOTS]),
             occupied: [0; SLOTS / 64],
             links: Vec::new(),
@@ -82,16 +86,23 @@ impl Timers {
     }
 
     /// When to ask for what is [due](Self::due), if anything is armed.
+    #[inline]
     pub(super) fn next(&self) -> Option<Instant> {
-        let ahead = self.next_occupied(slot(self.tick))?;
-        let (tick, second) = (self.tick + ahead as u64, u64::from(TICKS_PER_SECOND));
-        let nanos = (tick % second) * u64::from(TICK);
-        Some(self.start + Duration::from_secs(tick / second) + Duration::from_nanos(nanos))
+        self.next
     }
 
     /// Takes out one connection that is due at `now`; its deadline may lie later by now, and it
-    /// is then to be armed again.
+    /// is then to be armed again. To be asked until there is none.
+    #[inline]
     pub(super) fn due(&mut self, now: Instant) -> Option<u32> {
+        match self.next {
+            Some(next) if now < next => None,
+            _ => self.take_due(now),
+        }
+    }
+
+    #[inline(never)]
+    fn take_due(&mut self, now: Instant) -> Option<u32> {
         let elapsed = now.saturating_duration_since(self.start);
         let present = whole_seconds(elapsed) + u64::from(elapsed.subsec_nanos() / TICK);
         while self.tick <= present {
@@ -106,7 +117,17 @@ impl Timers {
                 None => present + 1,
             };
         }
+        self.next = self
+            .next_occupied(slot(self.tick))
+            .map(|ahead| self.instant(self.tick + ahead as u64));
         None
+    }
+
+    /// When a tick begins.
+    fn instant(&self, tick: u64) -> Instant {
+        let second = u64::from(TICKS_PER_SECOND);
+        let nanos = (tick % second) * u64::from(TICK);
+        self.start + Duration::from_secs(tick / second) + Duration::from_nanos(nanos)
     }
 
     #[cold]
@@ -128,6 +149,8 @@ impl Timers {
             self.links[next as usize].previous = index;
         }
         self.occupied[slot(tick) / 64] |= 1 << (slot(tick) % 64);
+        let at = self.instant(tick);
+        self.next = Some(self.next.map_or(at, |next| next.min(at)));
         self.links[index as usize] = Link {
             tick,
             next,

@@ -23,6 +23,7 @@ use mio::{Events, Poll, Token};
 use slab::Slab;
 use tracing::{error, info, warn};
 
+use crate::net::alarm::Alarm;
 use crate::net::buffers::Buffers;
 use crate::net::config::LoopConfig;
 use crate::net::connect::{ConnectOptions, Connecting, Plan};
@@ -54,8 +55,10 @@ const ACCEPTS_MAX: usize = 256;
 /// The connections above a quota that are told so at once, each for as long as it takes them to
 /// hear it; the others are dropped.
 const TURNED_AWAY_MAX: usize = 64;
-/// The waker's token. Listeners count down from the one before it, connections up from 0.
+/// The waker's token.
 const WAKER: Token = Token(usize::MAX);
+/// The alarm's. Listeners count down from the one before it, connections up from 0.
+const ALARM: Token = Token(usize::MAX - 1);
 
 /// An event loop: any number of listeners, and of connections of either role, in one thread.
 pub struct EventLoop<H: Handler> {
@@ -65,6 +68,7 @@ pub struct EventLoop<H: Handler> {
     config: LoopConfig,
     buffers: Buffers,
     timers: Timers,
+    alarm: Alarm,
     listeners: Vec<Listener>,
     sessions: Slab<Session<H>>,
     /// Of the next connection's id.
@@ -101,6 +105,7 @@ impl<H: Handler> EventLoop<H> {
     pub(super) fn from_seed(seed: Seed, handler: H, config: LoopConfig) -> io::Result<Self> {
         let now = Instant::now();
         let hub = Hub::new(seed.number, seed.remote, now, config.subscriptions_max);
+        let alarm = Alarm::new(seed.poll.registry(), ALARM)?;
         let mut this = Self {
             poll: seed.poll,
             events: Events::with_capacity(EVENTS_MAX),
@@ -108,6 +113,7 @@ impl<H: Handler> EventLoop<H> {
             config,
             buffers: Buffers::default(),
             timers: Timers::new(now),
+            alarm,
             listeners: Vec::new(),
             sessions: Slab::new(),
             generation: 0,
@@ -176,7 +182,7 @@ impl<H: Handler> EventLoop<H> {
     }
 
     fn accept_from(&mut self, mut listener: Listener) -> io::Result<()> {
-        let token = Token(WAKER.0 - 1 - self.listeners.len());
+        let token = Token(ALARM.0 - 1 - self.listeners.len());
         listener.register(self.poll.registry(), token)?;
         self.listeners.push(listener);
         Ok(())
@@ -334,7 +340,7 @@ impl<H: Handler> EventLoop<H> {
     }
 
     /// How long there is nothing to do, unless a socket becomes ready; `None`: for ever.
-    fn patience(&self) -> Option<Duration> {
+    fn patience(&mut self) -> Option<Duration> {
         if !self.again.is_empty() || !self.hub.is_quiet() {
             return Some(Duration::ZERO);
         }
@@ -345,9 +351,7 @@ impl<H: Handler> EventLoop<H> {
             .filter_map(|listener| listener.retry_at);
         let idle = self.buffers.rest_at();
         let next = retries.chain(self.timers.next()).chain(draining);
-        let next = next.chain(idle).min()?;
-        // Measured from the turn before, it is never too short.
-        Some(next.saturating_duration_since(self.hub.now))
+        self.alarm.patience(next.chain(idle).min()?)
     }
 
     /// Answers whether the waker was among the events.
@@ -356,17 +360,19 @@ impl<H: Handler> EventLoop<H> {
         let events = mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             let token = event.token();
-            if token == WAKER {
-                woken = true;
-            } else if let Some(listener) = self.listener(token) {
-                self.accept(listener);
-            } else if let Ok(index) = u32::try_from(token.0) {
+            if let Ok(index) = u32::try_from(token.0) {
                 let ready = Readiness {
                     readable: event.is_readable(),
                     writable: event.is_writable(),
                     read_closed: event.is_read_closed() || event.is_error(),
                 };
                 self.visit(index, |session, cx| session.handle_ready(ready, cx));
+            } else if token == WAKER {
+                woken = true;
+            } else if token == ALARM {
+                self.alarm.rang();
+            } else if let Some(listener) = self.listener(token) {
+                self.accept(listener);
             }
         }
         self.events = events;
@@ -375,7 +381,7 @@ impl<H: Handler> EventLoop<H> {
 
     /// Which listener has this token.
     fn listener(&self, token: Token) -> Option<usize> {
-        let index = WAKER.0 - 1 - token.0;
+        let index = ALARM.0.checked_sub(1 + token.0)?;
         (index < self.listeners.len()).then_some(index)
     }
 
