@@ -36,8 +36,8 @@ pub struct SendBuffer {
     end: usize,
     /// The payloads by reference, in order.
     shared: VecDeque<SharedPayload>,
-    /// The bytes of all of them, so that their number is at hand.
-    shared_len: usize,
+    /// How many bytes wait, copies and payloads: every message asks several times.
+    len: usize,
     compressors: Compressors,
 }
 
@@ -58,7 +58,7 @@ impl SendBuffer {
             sent: 0,
             end: 0,
             shared: VecDeque::new(),
-            shared_len: 0,
+            len: 0,
             compressors: Compressors::new(),
         }
     }
@@ -97,14 +97,14 @@ impl SendBuffer {
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.end - self.sent + self.shared_len
+        self.len
     }
 
     /// Whether no byte waits.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
     /// The bytes of memory allocated.
@@ -120,12 +120,13 @@ impl SendBuffer {
     /// If fewer are pending.
     #[inline]
     pub fn advance(&mut self, n: usize) {
-        assert!(n <= self.len(), "no more is sent than was pending");
-        match self.shared_len {
-            0 => self.sent += n,
-            _ => self.advance_shared(n),
+        assert!(n <= self.len, "no more is sent than was pending");
+        self.len -= n;
+        match self.shared.is_empty() {
+            true => self.sent += n,
+            false => self.advance_shared(n),
         }
-        if self.is_empty() {
+        if self.len == 0 {
             self.sent = 0;
             self.end = 0;
         }
@@ -143,7 +144,7 @@ impl SendBuffer {
             end: bytes.len(),
             bytes,
             shared: mem::take(&mut self.shared),
-            shared_len: mem::take(&mut self.shared_len),
+            len: mem::take(&mut self.len),
             compressors: Compressors::new(),
         }
     }
@@ -166,6 +167,7 @@ impl SendBuffer {
         }
         let start = self.end;
         self.end += n;
+        self.len += n;
         &mut self.bytes[start..self.end]
     }
 
@@ -181,6 +183,7 @@ impl SendBuffer {
         let frame = &mut self.bytes[self.end..];
         frame[..PADDED_SIZE].copy_from_slice(header.padded());
         self.end += header.size() + n;
+        self.len += header.size() + n;
         &mut frame[header.size()..][..n]
     }
 
@@ -204,7 +207,7 @@ impl SendBuffer {
 
     /// Appends `payload`, which is not empty, by reference.
     pub(crate) fn share(&mut self, payload: Bytes) {
-        self.shared_len += payload.len();
+        self.len += payload.len();
         self.shared.push_back(SharedPayload {
             at: self.end,
             payload,
@@ -218,12 +221,10 @@ impl SendBuffer {
             self.sent += copies;
             n -= copies;
             if n < first.payload.len() {
-                self.shared_len -= n;
                 first.payload.advance(n);
                 return;
             }
             n -= first.payload.len();
-            self.shared_len -= first.payload.len();
             self.shared.pop_front();
         }
         self.sent += n;

@@ -508,7 +508,11 @@ mod tests {
         for (absorbed, left) in [(0, 0), (1, 0), (0, 1), (62, 3), (700, 65), (1024, 0)] {
             let mut recv = RecvBuffer::new();
             for round in 0..40 {
-                assert_eq!(recv.spare_mut(READ).as_ptr().align_offset(LINE), 0, "{round}");
+                assert_eq!(
+                    recv.spare_mut(READ).as_ptr().align_offset(LINE),
+                    0,
+                    "{round}"
+                );
                 recv.extend(&[round; READ]);
                 if round % 7 == 0 {
                     let message = recv.finish();
