@@ -8,11 +8,14 @@
 mod floor;
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 use std::{env, fs};
 
-use openline::proto::{Data, Role};
+use openline::proto::{Data, RecvBuffer, Role, SendBuffer};
 
+use floor::compressed::{connection, messages};
 use floor::ours;
 use floor::stream::{Content, Stream};
 
@@ -46,7 +49,7 @@ struct Path {
     run: fn(usize) -> usize,
 }
 
-const PATHS: [Path; 11] = [
+const PATHS: [Path; 16] = [
     Path {
         name: "receive server binary 16 B",
         run: |passes| receive(Role::Server, Content::Binary, 16, passes),
@@ -76,6 +79,10 @@ const PATHS: [Path; 11] = [
         run: |passes| receive(Role::Server, Content::MultiByte, 1 << 20, passes),
     },
     Path {
+        name: "receive server multibyte 16 KiB",
+        run: |passes| receive(Role::Server, Content::MultiByte, 16 << 10, passes),
+    },
+    Path {
         name: "receive client binary 16 B",
         run: |passes| receive(Role::Client, Content::Binary, 16, passes),
     },
@@ -84,12 +91,28 @@ const PATHS: [Path; 11] = [
         run: |passes| send(Role::Server, 16, passes),
     },
     Path {
+        name: "send server binary 16 KiB",
+        run: |passes| send(Role::Server, 16 << 10, passes),
+    },
+    Path {
+        name: "send server shared 16 KiB",
+        run: |passes| send_shared(Role::Server, 16 << 10, passes),
+    },
+    Path {
         name: "send client binary 16 B",
         run: |passes| send(Role::Client, 16, passes),
     },
     Path {
         name: "send client binary 1 KiB",
         run: |passes| send(Role::Client, 1 << 10, passes),
+    },
+    Path {
+        name: "send server deflated 1 KiB",
+        run: |passes| deflate(1 << 10, passes),
+    },
+    Path {
+        name: "receive server deflated 1 KiB",
+        run: |passes| inflate(1 << 10, passes),
     },
 ];
 
@@ -110,6 +133,56 @@ fn send(role: Role, size: usize, passes: usize) -> usize {
         sender.send(Data::Binary(&payload), |_| ());
     }
     messages
+}
+
+fn send_shared(role: Role, size: usize, passes: usize) -> usize {
+    let message = ours::shared(Content::Binary, Content::Binary.payload(size).into());
+    let mut sender = ours::Sender::new(role);
+    let messages = 10_000;
+    for _ in 0..passes * messages {
+        sender.send_shared(&message, |_| ());
+    }
+    messages
+}
+
+/// Compresses messages that differ, each in the context of those before, and sends them: to begin
+/// anew would be two thirds of the price, and of the codec alone.
+fn deflate(size: usize, passes: usize) -> usize {
+    let messages = messages(size);
+    let mut connection = connection(Role::Server, false);
+    let mut send = SendBuffer::new();
+    for message in (0..passes).flat_map(|_| &messages) {
+        connection
+            .send_binary(message, &mut send)
+            .expect("the queue is empty");
+        send.advance(black_box(send.pending()).len());
+    }
+    messages.len()
+}
+
+/// Receives such messages.
+fn inflate(size: usize, passes: usize) -> usize {
+    let mut client = connection(Role::Client, false);
+    let mut server = connection(Role::Server, false);
+    let (mut recv, mut send) = (RecvBuffer::new(), SendBuffer::new());
+    let now = Instant::now();
+    let frames = messages(size).into_iter().map(|message| {
+        client
+            .send_binary(&message, &mut send)
+            .expect("the queue is empty");
+        let frame = send.pending().to_vec();
+        send.advance(frame.len());
+        frame
+    });
+    let frames: Vec<_> = frames.collect();
+    for frame in (0..passes).flat_map(|_| &frames) {
+        recv.extend(frame);
+        let event = server
+            .poll(now, &mut recv, &mut send)
+            .expect("the client obeys the protocol");
+        assert!(black_box(event).is_some(), "the message is whole");
+    }
+    frames.len()
 }
 
 fn compare() -> Result<(), String> {

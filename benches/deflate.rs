@@ -11,14 +11,12 @@
 mod floor;
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::Instant;
 
-use openline::proto::{
-    Config, Connection, Deflate, DeflateParams, RecvBuffer, Role, SendBuffer, WindowBits,
-};
+use openline::proto::{Deflate, RecvBuffer, Role, SendBuffer};
 use zlib_rs::{DeflateConfig, DeflateFlush, InflateFlush};
 
+use floor::compressed::{connection, messages};
 use floor::rounds::{Contestant, Figure, compare};
 
 const ROUNDS: usize = 200;
@@ -37,20 +35,15 @@ fn main() {
         ("the same again", false, false),
     ] {
         for size in SIZES {
-            // More than a window holds, lest those that differ be found in it again.
-            let count = if differing {
-                (WINDOWS / size).max(4)
-            } else {
-                1
-            };
-            let messages: Vec<_> = (0..count).map(|seed| json(size, seed as u64)).collect();
+            let mut messages = messages(size);
+            if !differing {
+                messages.truncate(1);
+            }
             report("send", context, size, send(&messages, alone, rounds));
             report("receive", context, size, receive(&messages, alone, rounds));
         }
     }
 }
-
-const WINDOWS: usize = 4 * (32 << 10);
 
 fn report(what: &str, context: &str, size: usize, figures: Vec<Figure>) {
     let [low, middle, high] = figures[1].ratio_to(&figures[0]);
@@ -163,34 +156,4 @@ fn deflate() -> zlib_rs::Deflate {
         window_bits: -15,
         ..DeflateConfig::default()
     })
-}
-
-fn connection(role: Role, alone: bool) -> Connection {
-    let config = Config {
-        compression: Some(Deflate::default()),
-        ..Config::default()
-    };
-    let params = DeflateParams {
-        server_no_context_takeover: alone,
-        client_no_context_takeover: alone,
-        server_max_window_bits: WindowBits::MAX,
-        client_max_window_bits: WindowBits::MAX,
-    };
-    Connection::established(role, Arc::new(config), Instant::now(), [7; 32])
-        .with_compression(params)
-}
-
-/// A list of objects that resemble each other; others with another seed.
-fn json(size: usize, seed: u64) -> Vec<u8> {
-    let mut text = String::from("[");
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(7);
-    while text.len() < size {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        let (id, price) = (state >> 40, state >> 52);
-        text += &format!("{{\"id\":{id},\"price\":{price}.25,\"side\":\"buy\",\"live\":true}},");
-    }
-    text.truncate(size);
-    text.into_bytes()
 }
