@@ -1,14 +1,17 @@
 //! The program's own ways: selection, files, exit codes, reports.
 
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::Output;
 
+use openline::net::{Authorities, ClientTls, ConnectOptions, EventLoop, LoopConfig, Message, Peer};
+use openline::proto::ClientRequest;
 use serde_json::Value;
 
 use crate::faults::Fault;
 use crate::handshake;
-use crate::run::openline;
+use crate::run::{listen, openline, parse, path};
 
 /// A folder of this test's own, gone when it is over.
 struct Folder(PathBuf);
@@ -173,6 +176,48 @@ fn reports_gather_agents_and_have_autobahns_keys() {
         "a name is data, not markup"
     );
     assert_eq!(page.matches("</script>").count(), 2);
+}
+
+#[test]
+fn a_client_comes_through_tls() {
+    let folder = Folder::new("tls");
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path("certificate"), folder.path("key"));
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let (mut child, url, mut stdout) = listen(&["--json", "--tls", &certificate, &key]);
+    assert!(url.starts_with("wss://"), "{url}");
+    let trusting = ConnectOptions {
+        tls: Some(ClientTls::new(&Authorities::File(certificate.into()), None).unwrap()),
+        ..ConnectOptions::default()
+    };
+    let echo = |peer: &mut Peer<'_>, message: Message<'_>| peer.send(message);
+    let mut event_loop = EventLoop::new(echo, LoopConfig::default()).unwrap();
+    let mut go = |url: &str, options: &ConnectOptions| {
+        let request = ClientRequest::new(url.parse().unwrap());
+        event_loop.connect_with(request, options, ()).unwrap();
+        event_loop.run().unwrap();
+    };
+    // One that does not trust the certificate is told of, and harms nobody.
+    let distrustful = ConnectOptions::default();
+    go(&format!("{url}/getCaseCount"), &distrustful);
+    // A large message, control frames, a failure and an end without a Close frame.
+    let ids = ["1.2.8", "2.6", "5.15", "close/without/behind-a-message"];
+    for id in ids {
+        go(&format!("{url}{}", path(id)), &trusting);
+    }
+    go(&format!("{url}/stopServer"), &trusting);
+    let mut lines = String::new();
+    stdout.read_to_string(&mut lines).unwrap();
+    let verdicts = parse(lines.as_bytes());
+    for id in ids {
+        assert_eq!(verdicts[id].0, "OK", "{id}");
+    }
+    assert_eq!(child.0.wait().unwrap().code(), Some(0));
+    let mut notes = String::new();
+    let mut stderr = child.0.stderr.take().unwrap();
+    stderr.read_to_string(&mut notes).unwrap();
+    assert!(notes.contains("did not come through TLS"), "{notes}");
 }
 
 #[test]

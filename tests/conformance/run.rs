@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -34,8 +34,19 @@ pub(crate) fn openline(arguments: &[&str]) -> Command {
     command
 }
 
+/// The server for clients, where it listens, and what it says.
+pub(crate) fn listen(options: &[&str]) -> (Running, String, BufReader<ChildStdout>) {
+    let mut command = openline(&["client", "0"]);
+    let mut child = Running(command.args(options).spawn().unwrap());
+    let mut stdout = BufReader::new(child.0.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let url = line.trim().trim_start_matches("listening on ");
+    (child, url.trim_end_matches('/').to_owned(), stdout)
+}
+
 /// A process that ends with whoever started it, also when that panics.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -72,16 +83,8 @@ fn on_server(fault: Option<Fault>, ids: &[String], jobs: usize) -> Verdicts {
 }
 
 fn on_client(fault: Option<Fault>, ids: &[String], jobs: usize) -> Verdicts {
-    let options = ["client", "0", "--json"];
-    let mut child = Running(openline(&options).spawn().unwrap());
-    let mut stdout = BufReader::new(child.0.stdout.take().unwrap());
-    let mut line = String::new();
-    stdout.read_line(&mut line).unwrap();
-    let address = line
-        .trim()
-        .trim_start_matches("listening on ws://")
-        .trim_end_matches('/');
-    let address: SocketAddr = address.parse().unwrap();
+    let (mut child, url, stdout) = listen(&["--json"]);
+    let address: SocketAddr = url.trim_start_matches("ws://").parse().unwrap();
     let queue = Mutex::new(ids.iter());
     thread::scope(|scope| {
         for _ in 0..jobs {
@@ -140,7 +143,7 @@ pub(crate) fn cases(role: Role) -> Vec<String> {
         .collect()
 }
 
-fn parse(stdout: &[u8]) -> Verdicts {
+pub(crate) fn parse(stdout: &[u8]) -> Verdicts {
     let lines = String::from_utf8(stdout.to_owned()).unwrap();
     let records = lines
         .lines()

@@ -12,12 +12,14 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use openline::conformance::{Case, Player, Target};
+use openline::net::{ServerTls, TlsError};
 use openline::proto::Role;
 use serde_json::json;
 
-use crate::cli::conformance::control::{Reply, answer, left};
+use crate::cli::conformance::control::{Reply, answer};
 use crate::cli::conformance::describe::expectation;
-use crate::cli::conformance::drive::{Link, drive, seed};
+use crate::cli::conformance::drive::{drive, seed};
+use crate::cli::conformance::guest::Guest;
 use crate::cli::conformance::path::{Asked, PATHS, clip, read};
 use crate::cli::conformance::record::{Record, Verdicts};
 
@@ -28,6 +30,8 @@ pub(super) enum News {
     Played(String, Box<Record>),
     /// A client asks for the reports; to be answered when they are written.
     Reports(SyncSender<()>),
+    /// A client did not come through TLS.
+    Unmet(TlsError),
     /// Somebody wants an end: a client, a signal, or the command that ran.
     Stop,
 }
@@ -36,6 +40,7 @@ pub(super) enum News {
 #[derive(Debug)]
 struct Desk {
     cases: Vec<&'static Case>,
+    tls: Option<ServerTls>,
     verdicts: Mutex<HashMap<(String, String), Verdicts>>,
     news: Sender<News>,
 }
@@ -48,12 +53,14 @@ struct Desk {
 pub(super) fn listen(
     addresses: impl std::net::ToSocketAddrs,
     cases: Vec<&'static Case>,
+    tls: Option<ServerTls>,
     news: Sender<News>,
 ) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(addresses)?;
     let address = listener.local_addr()?;
     let desk = Arc::new(Desk {
         cases,
+        tls,
         verdicts: Mutex::default(),
         news,
     });
@@ -83,8 +90,13 @@ fn accept(listener: &TcpListener, desk: &Arc<Desk>) {
         let desk = Arc::clone(desk);
         let serve = move || {
             let _free = free;
-            // A client that is gone or breaks off has said all that it has to say.
-            let _ = desk.serve(stream);
+            // A client that is gone or breaks off has said all that it has to say. One that does
+            // not trust us waits for somebody to read why.
+            if let Err(error) = desk.serve(stream)
+                && let Ok(error) = error.downcast::<rustls::Error>()
+            {
+                let _ = desk.news.send(News::Unmet(error.into()));
+            }
         };
         let _ = thread::Builder::new()
             .name("client".to_owned())
@@ -106,9 +118,11 @@ impl Drop for FreesPlace {
 }
 
 impl Desk {
-    fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
+    fn serve(&self, stream: TcpStream) -> io::Result<()> {
         let started = SystemTime::now();
-        let head = read_head(&mut stream)?;
+        let tls = self.tls.as_ref().map(ServerTls::config);
+        let mut guest = Guest::new(stream, tls, Instant::now() + HEAD_TIMEOUT)?;
+        let head = read_head(&mut guest)?;
         let asked = match target(&head) {
             Some(target) => read(&target, &self.cases),
             None => Asked::Unknown("this is no request of HTTP".to_owned()),
@@ -117,7 +131,7 @@ impl Desk {
             Asked::Play(case, agent) => {
                 let agent = agent.or_else(|| user_agent(&head));
                 let agent = agent.unwrap_or_else(|| NAMELESS.to_owned());
-                return self.play(stream, &head, case, agent, started);
+                return self.play(guest, &head, case, agent, started);
             }
             Asked::Count => Reply::Text(self.cases.len().to_string()),
             Asked::List => {
@@ -162,12 +176,12 @@ impl Desk {
             }
             Asked::Unknown(why) => Reply::NotFound(format!("{why}; there is:\n{PATHS}")),
         };
-        answer(stream, &head, &reply)
+        answer(guest, &head, &reply)
     }
 
     fn play(
         &self,
-        stream: TcpStream,
+        guest: Guest,
         head: &[u8],
         case: &'static Case,
         agent: String,
@@ -176,7 +190,7 @@ impl Desk {
         let now = Instant::now();
         let mut player = Player::new(case, Role::Client, &Target::default(), now, seed());
         player.receive(now, head);
-        let (outcome, log) = drive(Link::plain(stream)?, &mut player, Role::Client)?;
+        let (outcome, log) = drive(guest.link()?, &mut player, Role::Client)?;
         let record = Record {
             case,
             outcome,
@@ -195,13 +209,11 @@ impl Desk {
 }
 
 /// Reads to the end of the request's head, or as much as there may be of it.
-fn read_head(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let deadline = Instant::now() + HEAD_TIMEOUT;
+fn read_head(guest: &mut Guest) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     let mut bytes = [0; 4096];
     while head.len() < HEAD_MAX {
-        stream.set_read_timeout(Some(left(deadline)?))?;
-        let n = stream.read(&mut bytes)?;
+        let n = guest.read(&mut bytes)?;
         // The end of one may lie across two reads.
         let from = head.len().saturating_sub(3);
         head.extend_from_slice(&bytes[..n]);

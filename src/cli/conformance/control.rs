@@ -4,7 +4,6 @@
 //! a slow one is left, and nothing is held of it but its request.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,8 @@ use openline::proto::{
     Acceptance, Close, CloseCode, Config, Connection, Event, RecvBuffer, Refusal, SendBuffer,
     ServerHandshake, Status,
 };
+
+use crate::cli::conformance::guest::Guest;
 
 /// What is answered.
 #[derive(Debug)]
@@ -29,9 +30,8 @@ pub(super) enum Reply {
 /// # Errors
 ///
 /// When the client is gone or does not take part in time: nobody needs to know.
-pub(super) fn answer(mut stream: TcpStream, early: &[u8], reply: &Reply) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let deadline = Instant::now() + PATIENCE;
+pub(super) fn answer(mut guest: Guest, early: &[u8], reply: &Reply) -> io::Result<()> {
+    guest.set_deadline(Instant::now() + PATIENCE);
     let mut recv = RecvBuffer::new();
     let mut send = SendBuffer::new();
     recv.extend(early);
@@ -42,10 +42,10 @@ pub(super) fn answer(mut stream: TcpStream, early: &[u8], reply: &Reply) -> io::
             Ok(None) => {}
             Err(error) => {
                 error.refusal().write(&mut send);
-                return leave(&mut stream, &mut send, deadline);
+                return leave(&mut guest, &mut send);
             }
         }
-        if !read(&mut stream, &mut recv, deadline)? {
+        if !read(&mut guest, &mut recv)? {
             return Ok(());
         }
     };
@@ -54,7 +54,7 @@ pub(super) fn answer(mut stream: TcpStream, early: &[u8], reply: &Reply) -> io::
         Reply::Nothing => None,
         Reply::NotFound(body) => {
             upgrade.refuse(&Refusal::new(Status::NOT_FOUND).with_text(body), &mut send);
-            return leave(&mut stream, &mut send, deadline);
+            return leave(&mut guest, &mut send);
         }
     };
     let now = Instant::now();
@@ -74,20 +74,19 @@ pub(super) fn answer(mut stream: TcpStream, early: &[u8], reply: &Reply) -> io::
     connection
         .close(now, Some(close), &mut send)
         .map_err(io::Error::other)?;
-    converse(&mut stream, &mut connection, &mut recv, &mut send, deadline)?;
-    leave(&mut stream, &mut send, deadline)
+    converse(&mut guest, &mut connection, &mut recv, &mut send)?;
+    leave(&mut guest, &mut send)
 }
 
 /// Goes on until the closing handshake is over.
 fn converse(
-    stream: &mut TcpStream,
+    guest: &mut Guest,
     connection: &mut Connection,
     recv: &mut RecvBuffer,
     send: &mut SendBuffer,
-    deadline: Instant,
 ) -> io::Result<()> {
     loop {
-        flush(stream, send, deadline)?;
+        flush(guest, send)?;
         loop {
             match connection.poll(Instant::now(), recv, send) {
                 Ok(None) => break,
@@ -95,52 +94,37 @@ fn converse(
                 Ok(Some(_)) => {}
             }
         }
-        if !read(stream, recv, deadline)? {
+        if !read(guest, recv)? {
             return Ok(());
         }
     }
 }
 
 /// Reads once; whether there was something.
-fn read(stream: &mut TcpStream, recv: &mut RecvBuffer, deadline: Instant) -> io::Result<bool> {
-    stream.set_read_timeout(Some(left(deadline)?))?;
+fn read(guest: &mut Guest, recv: &mut RecvBuffer) -> io::Result<bool> {
     let mut bytes = [0; 4096];
-    let n = stream.read(&mut bytes)?;
+    let n = guest.read(&mut bytes)?;
     recv.extend(&bytes[..n]);
     Ok(n > 0)
 }
 
-fn flush(stream: &mut TcpStream, send: &mut SendBuffer, deadline: Instant) -> io::Result<()> {
+fn flush(guest: &mut Guest, send: &mut SendBuffer) -> io::Result<()> {
     while !send.pending().is_empty() {
-        stream.set_write_timeout(Some(left(deadline)?))?;
-        let n = stream.write(send.pending())?;
+        let n = guest.write(send.pending())?;
         send.advance(n);
     }
-    Ok(())
+    guest.flush()
 }
 
 /// Ends the stream behind what is to be sent, and waits for the client to do the same: to close
 /// with unread bytes would reset it, and lose what we said.
-fn leave(stream: &mut TcpStream, send: &mut SendBuffer, deadline: Instant) -> io::Result<()> {
-    flush(stream, send, deadline)?;
-    stream.shutdown(Shutdown::Write)?;
-    let deadline = deadline.min(Instant::now() + LEAVE_TIMEOUT);
+fn leave(guest: &mut Guest, send: &mut SendBuffer) -> io::Result<()> {
+    flush(guest, send)?;
+    guest.shutdown()?;
+    guest.hurry(Instant::now() + LEAVE_TIMEOUT);
     let mut bytes = [0; 4096];
-    loop {
-        stream.set_read_timeout(Some(left(deadline)?))?;
-        if stream.read(&mut bytes)? == 0 {
-            return Ok(());
-        }
-    }
-}
-
-/// What is left of the time, which is never zero: that would be for ever.
-pub(super) fn left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    match left.is_zero() {
-        true => Err(io::ErrorKind::TimedOut.into()),
-        false => Ok(left),
-    }
+    while guest.read(&mut bytes)? > 0 {}
+    Ok(())
 }
 
 /// From the request to the end.

@@ -15,75 +15,100 @@ use openline::proto::Role;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, ServerConnection, StreamOwned};
 
 /// A connection whose calls never wait.
 #[derive(Debug)]
 pub(super) enum Link {
     Plain(mio::net::TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, mio::net::TcpStream>>),
+    TlsClient(Box<StreamOwned<ClientConnection, mio::net::TcpStream>>),
+    TlsServer(Box<StreamOwned<ServerConnection, mio::net::TcpStream>>),
 }
 
 impl Link {
     /// A link over a stream that is connected.
     pub(super) fn plain(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        Ok(Self::Plain(mio::net::TcpStream::from_std(stream)))
+        Ok(Self::Plain(unwaiting(stream)?))
     }
 
-    /// A link through TLS. Its handshake passes with the first bytes.
-    pub(super) fn tls(
+    /// A link to a server through TLS. Its handshake passes with the first bytes.
+    pub(super) fn tls_client(
         stream: TcpStream,
         name: &ServerName<'static>,
         config: Arc<ClientConfig>,
     ) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
         let session = ClientConnection::new(config, name.clone()).map_err(io::Error::other)?;
-        let stream = mio::net::TcpStream::from_std(stream);
-        Ok(Self::Tls(Box::new(StreamOwned::new(session, stream))))
+        let stream = StreamOwned::new(session, unwaiting(stream)?);
+        Ok(Self::TlsClient(Box::new(stream)))
+    }
+
+    /// A link to a client with which TLS has begun.
+    pub(super) fn tls_server(session: ServerConnection, stream: TcpStream) -> io::Result<Self> {
+        let stream = StreamOwned::new(session, unwaiting(stream)?);
+        Ok(Self::TlsServer(Box::new(stream)))
     }
 
     fn socket(&mut self) -> &mut mio::net::TcpStream {
         match self {
             Self::Plain(stream) => stream,
-            Self::Tls(stream) => &mut stream.sock,
+            Self::TlsClient(stream) => &mut stream.sock,
+            Self::TlsServer(stream) => &mut stream.sock,
         }
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read(buffer),
-            Self::Tls(stream) => match stream.read(buffer) {
-                // To end without a close_notify is no fault of WebSocket's.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-                read => read,
-            },
+            Self::TlsClient(stream) => read_tls(stream, buffer),
+            Self::TlsServer(stream) => read_tls(stream, buffer),
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.write(bytes),
-            Self::Tls(stream) => {
-                let written = stream.write(bytes)?;
-                // What is encrypted but not gone goes with the next call.
-                match stream.flush() {
-                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-                    _ => Ok(written),
-                }
-            }
+            Self::TlsClient(stream) => write_tls(stream, bytes),
+            Self::TlsServer(stream) => write_tls(stream, bytes),
         }
     }
 
     fn shutdown(&mut self) -> io::Result<()> {
-        if let Self::Tls(stream) = self {
-            stream.conn.send_close_notify();
-            // The end of the stream says it, if this cannot.
-            let _ = stream.flush();
-        }
+        // The end of the stream says it, if a close_notify cannot.
+        let _ = match self {
+            Self::Plain(_) => Ok(()),
+            Self::TlsClient(stream) => {
+                stream.conn.send_close_notify();
+                stream.flush()
+            }
+            Self::TlsServer(stream) => {
+                stream.conn.send_close_notify();
+                stream.flush()
+            }
+        };
         self.socket().shutdown(Shutdown::Write)
+    }
+}
+
+fn unwaiting(stream: TcpStream) -> io::Result<mio::net::TcpStream> {
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)?;
+    Ok(mio::net::TcpStream::from_std(stream))
+}
+
+fn read_tls(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    match stream.read(buffer) {
+        // To end without a close_notify is no fault of WebSocket's.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+        read => read,
+    }
+}
+
+fn write_tls(stream: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
+    let written = stream.write(bytes)?;
+    // What is encrypted but not gone goes with the next call.
+    match stream.flush() {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Ok(written),
     }
 }
 

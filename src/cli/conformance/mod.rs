@@ -5,6 +5,7 @@ mod control;
 mod describe;
 mod drive;
 mod exceptions;
+mod guest;
 mod path;
 mod record;
 mod report;
@@ -51,6 +52,7 @@ Examples:
   openline conformance server ws://localhost:8080 --baseline ws.txt --json
   openline conformance client :9001 --report reports
   openline conformance client 0 --once -- node harness.js {url}
+  openline conformance client :9443 --tls fullchain.pem privkey.pem
   openline conformance list --cases mask
   openline conformance show 6.4.1";
 
@@ -130,7 +132,11 @@ struct ClientArgs {
     #[command(flatten)]
     what: What,
 
-    /// Run this client; {url} becomes ws://HOST:PORT, which is also in OPENLINE_URL
+    #[command(flatten)]
+    tls: tls::ServerArgs,
+
+    /// Run this client; {url} becomes ws://HOST:PORT, which is also in OPENLINE_URL, or wss://;
+    /// the file of a certificate made now is in OPENLINE_CA
     #[arg(value_name = "COMMAND", last = true)]
     command: Vec<String>,
 }

@@ -24,6 +24,7 @@ use crate::cli::conformance::tally::{Rules, Tally};
 use crate::cli::conformance::{ClientArgs, ListArgs, ServerArgs, ShowArgs, What};
 use crate::cli::signal;
 use crate::cli::terminal::neutralise;
+use crate::cli::tls::SelfSigned;
 
 /// Why nothing was judged.
 #[derive(Debug)]
@@ -97,15 +98,27 @@ pub(super) fn client(args: ClientArgs) -> Result<ExitCode, Failure> {
         let _ = interrupted.send(News::Stop);
     })
     .map_err(|error| error.to_string())?;
-    let address = client::listen(&args.address, cases, send.clone())
+    let tls = args.tls.server(args.address.host());
+    let tls = tls.map_err(|error| error.to_string())?;
+    let scheme = if tls.is_some() { "wss" } else { "ws" };
+    let (tls, self_signed) = tls.map_or((None, None), |(tls, made)| (Some(tls), made));
+    let address = client::listen(&args.address, cases, tls, send.clone())
         .map_err(|error| format!("cannot listen at {}: {error}", args.address))?;
-    let url = format!("ws://{address}");
+    let url = format!("{scheme}://{address}");
+    if let Some(made) = &self_signed {
+        let _ = writeln!(
+            io::stderr(),
+            "note: the certificate is self-signed, and in {} until we end",
+            made.path.display()
+        );
+    }
     let _ = writeln!(io::stdout(), "listening on {url}/").and_then(|()| io::stdout().flush());
     let mut ran = None;
     if !args.command.is_empty() {
-        ran = Some(start(&args.command, &url, send)?);
+        ran = Some(start(&args.command, &url, self_signed.as_ref(), send)?);
     }
     let began = Instant::now();
+    let mut unmet = 0;
     let mut agents = BTreeMap::<String, Vec<Record>>::new();
     for news in news {
         match news {
@@ -125,6 +138,12 @@ pub(super) fn client(args: ClientArgs) -> Result<ExitCode, Failure> {
                 let _ = written.send(());
                 if args.once && args.command.is_empty() {
                     break;
+                }
+            }
+            News::Unmet(error) => {
+                unmet += 1;
+                if unmet <= UNMET_TOLD_MAX {
+                    tally.note(&format!("a client did not come through TLS: {error}"));
                 }
             }
             News::Stop => break,
@@ -160,13 +179,23 @@ pub(super) fn client(args: ClientArgs) -> Result<ExitCode, Failure> {
 type Running = std::sync::Arc<std::sync::Mutex<Child>>;
 
 /// Starts a client, whose end is ours.
-fn start(command: &[String], url: &str, news: mpsc::Sender<News>) -> Result<Running, Failure> {
+fn start(
+    command: &[String],
+    url: &str,
+    self_signed: Option<&SelfSigned>,
+    news: mpsc::Sender<News>,
+) -> Result<Running, Failure> {
     let mut words = command.iter().map(|word| word.replace("{url}", url));
     let program = words.next().unwrap_or_default();
-    let child = Command::new(&program)
+    let mut client = Command::new(&program);
+    client
         .args(words)
         .env("OPENLINE_URL", url)
-        .stdout(io::stderr())
+        .stdout(io::stderr());
+    if let Some(made) = self_signed {
+        client.env("OPENLINE_CA", &made.path);
+    }
+    let child = client
         .spawn()
         .map_err(|error| format!("cannot run {program}: {error}"))?;
     let child = Running::new(child.into());
@@ -275,5 +304,8 @@ fn write(what: &What, peer: Role, agent: &str, records: &[Record]) -> Result<(),
 
 /// The agents whose results are kept.
 const AGENTS_MAX: usize = 64;
+/// The clients that do not come through TLS of which we tell: whoever comes first is the one to
+/// be helped.
+const UNMET_TOLD_MAX: usize = 20;
 /// How often we look whether the command has ended.
 const WATCH_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);

@@ -99,7 +99,7 @@ impl Server {
         let stream = self.connect()?;
         match &self.tls {
             None => Link::plain(stream),
-            Some((name, config)) => Link::tls(stream, name, Arc::clone(config)),
+            Some((name, config)) => Link::tls_client(stream, name, Arc::clone(config)),
         }
     }
 

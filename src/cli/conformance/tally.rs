@@ -131,6 +131,13 @@ impl Tally {
         });
     }
 
+    /// Tells of what is no outcome.
+    pub(super) fn note(&self, what: &str) {
+        self.bar.suspend(|| {
+            let _ = writeln!(io::stderr(), "note: {}", neutralise(what));
+        });
+    }
+
     fn write_json(&self, record: &Record, agent: Option<&str>, is_wrong: bool) {
         let outcome = &record.outcome;
         let line = json!({
