@@ -210,21 +210,9 @@ impl Generator {
         now: Instant,
     ) -> Result<(), SendError> {
         let is_over = self.is_over(now);
-        match self.plan.interval {
-            None => self.fill_closed(client, peer, now, is_over),
-            Some(interval) => self.fill_due(client, peer, now, is_over, interval),
+        if let Some(interval) = self.plan.interval {
+            return self.fill_due(client, peer, now, is_over, interval);
         }
-    }
-
-    /// In the closed loop: as many as may be in flight.
-    #[inline]
-    fn fill_closed(
-        &mut self,
-        client: &mut Client,
-        peer: &mut Peer<'_>,
-        now: Instant,
-        is_over: bool,
-    ) -> Result<(), SendError> {
         while !is_over && self.has_room(client) {
             self.send(client, peer, now)?;
         }
@@ -409,7 +397,9 @@ impl Handler for Generator {
         self.count(sent, arrived);
         let is_over = self.batch.is_over;
         match self.plan.interval {
-            None => self.fill_closed(client, peer, arrived, is_over),
+            // In the closed loop the place that is free again is the only one.
+            None if is_over => Ok(()),
+            None => self.send(client, peer, arrived),
             Some(interval) => self.fill_due(client, peer, arrived, is_over, interval),
         }
     }
