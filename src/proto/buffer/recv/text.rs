@@ -14,7 +14,7 @@ use crate::proto::utf8::{self, InvalidAt};
 
 impl RecvBuffer {
     /// As `take_binary`, of what is to be text; returns it if it is.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn take_text(
         &mut self,
         header: usize,
