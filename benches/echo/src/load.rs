@@ -242,8 +242,7 @@ impl Connection {
     }
 }
 
-/// The `i`th connection. An address has some 28,000 ports to connect from; after that many the
-/// next of 127.0.0.0/8 serves.
+/// The `i`th connection.
 fn connect(server: &Server, i: usize, offer: &str) -> Result<TcpStream, Box<dyn Error>> {
     let stream = open_offering(server, i, offer)?;
     stream.set_nonblocking(true)?;
@@ -261,19 +260,26 @@ pub fn open_offering(
     i: usize,
     offer: &str,
 ) -> Result<std::net::TcpStream, Box<dyn Error>> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    if let host @ 1.. = i / 25_000 {
-        let source = Ipv4Addr::new(127, 0, 1, u8::try_from(host)?);
-        socket.bind(&SocketAddr::from((source, 0)).into())?;
-    }
-    socket.connect(&server.address.into())?;
-    socket.set_tcp_nodelay(true)?;
-    let mut stream = std::net::TcpStream::from(socket);
+    let mut stream = dial(server.address, i)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     if server.websocket {
         shake_hands(&mut stream, server.address, offer)?;
     }
     Ok(stream)
+}
+
+/// The `i`th connection's stream. An address has some 28,000 ports to connect from; after that many
+/// the next of 127.0.0.0/8 serves. Before, none is bound: a port that was bound stays taken for a
+/// minute, whoever is to be connected to, and the next server would find none left.
+pub fn dial(server: SocketAddr, i: usize) -> Result<std::net::TcpStream, Box<dyn Error>> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    if let host @ 1.. = i / 25_000 {
+        let source = Ipv4Addr::new(127, 0, 1, u8::try_from(host)?);
+        socket.bind(&SocketAddr::from((source, 0)).into())?;
+    }
+    socket.connect(&server.into())?;
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket.into())
 }
 
 /// A request with the key of RFC 6455 §1.3, and these lines.

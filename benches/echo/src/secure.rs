@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -12,7 +12,6 @@ use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
-use socket2::{Domain, Socket, Type};
 
 use crate::Common;
 use crate::builtin::Builtin;
@@ -66,20 +65,15 @@ pub fn run(connections: usize, common: Common) -> Result<(), Box<dyn Error>> {
 
 type Stream = StreamOwned<ClientConnection, TcpStream>;
 
-/// A connection after both handshakes; the n-th comes from one of several addresses, each of
-/// which has ports for thousands.
+/// The `n`th connection, after both handshakes.
 fn open(
     server: SocketAddr,
     n: usize,
     config: &Arc<ClientConfig>,
 ) -> Result<Stream, Box<dyn Error>> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    let from = Ipv4Addr::new(127, 0, 1, u8::try_from(n / 20_000)? + 1);
-    socket.bind(&SocketAddr::from((from, 0)).into())?;
-    socket.connect(&server.into())?;
     let name = ServerName::try_from("localhost")?;
     let session = ClientConnection::new(Arc::clone(config), name)?;
-    let mut stream = StreamOwned::new(session, TcpStream::from(socket));
+    let mut stream = StreamOwned::new(session, load::dial(server, n)?);
     load::shake_hands(&mut stream, server, "")?;
     Ok(stream)
 }
