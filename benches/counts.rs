@@ -5,6 +5,8 @@
 //! same from run to run, however busy the machine is, so that a change of a few in a hundred is
 //! a change of the code. `counts.txt` has what was accepted; `-- --accept` writes it anew.
 
+#[path = "floor/compressed.rs"]
+mod compressed;
 mod floor;
 
 use std::collections::BTreeMap;
@@ -15,7 +17,7 @@ use std::{env, fs};
 
 use openline::proto::{Data, RecvBuffer, Role, SendBuffer};
 
-use floor::compressed::{connection, messages};
+use compressed::{connection, messages};
 use floor::ours;
 use floor::stream::{Content, Stream};
 

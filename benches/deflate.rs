@@ -8,6 +8,8 @@
 
 #![allow(clippy::cast_possible_truncation)] // of lengths of what lies in memory
 
+#[path = "floor/compressed.rs"]
+mod compressed;
 mod floor;
 
 use std::hint::black_box;
@@ -16,7 +18,7 @@ use std::time::Instant;
 use openline::proto::{Deflate, RecvBuffer, Role, SendBuffer};
 use zlib_rs::{DeflateConfig, DeflateFlush, InflateFlush};
 
-use floor::compressed::{connection, messages};
+use compressed::{connection, messages};
 use floor::rounds::{Contestant, Figure, compare};
 
 const ROUNDS: usize = 200;

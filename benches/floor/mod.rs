@@ -10,8 +10,6 @@
 #![allow(dead_code)]
 
 pub(crate) mod calls;
-#[cfg(feature = "deflate")]
-pub(crate) mod compressed;
 pub(crate) mod ours;
 pub(crate) mod quartiles;
 pub(crate) mod rounds;
