@@ -95,3 +95,34 @@ mod portable {
         pub(in crate::net) fn rang(&mut self) {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use mio::{Events, Poll, Token};
+
+    use super::Alarm;
+
+    #[test]
+    fn a_wait_ends_by_the_soonest_and_again_by_the_next() {
+        let mut poll = Poll::new().unwrap();
+        let mut events = Events::with_capacity(4);
+        let mut alarm = Alarm::new(poll.registry(), Token(7)).unwrap();
+        let begun = Instant::now();
+        let [past, soon, late] = [0, 20, 3_600_000].map(|n| begun + Duration::from_millis(n));
+        // Later than what is set already, sooner, long past, and set anew after each.
+        for (limits, until) in [
+            (&[late, soon][..], soon),
+            (&[soon, late], soon),
+            (&[late, past], past),
+        ] {
+            let waits = limits.iter().map(|limit| alarm.patience(*limit));
+            let patience = waits.last().unwrap();
+            poll.poll(&mut events, patience).unwrap();
+            assert!(Instant::now() >= until);
+            assert!(begun.elapsed() < Duration::from_secs(60), "it never rang");
+            alarm.rang();
+        }
+    }
+}
