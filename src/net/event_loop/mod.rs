@@ -105,7 +105,6 @@ impl<H: Handler> EventLoop<H> {
     pub(super) fn from_seed(seed: Seed, handler: H, config: LoopConfig) -> io::Result<Self> {
         let now = Instant::now();
         let hub = Hub::new(seed.number, seed.remote, now, config.subscriptions_max);
-        let alarm = Alarm::new(seed.poll.registry(), ALARM)?;
         let mut this = Self {
             poll: seed.poll,
             events: Events::with_capacity(EVENTS_MAX),
@@ -113,7 +112,7 @@ impl<H: Handler> EventLoop<H> {
             config,
             buffers: Buffers::default(),
             timers: Timers::new(now),
-            alarm,
+            alarm: seed.alarm,
             listeners: Vec::new(),
             sessions: Slab::new(),
             generation: 0,

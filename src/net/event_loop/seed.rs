@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use mio::Poll;
 
+use crate::net::alarm::Alarm;
 use crate::net::config::LoopConfig;
-use crate::net::event_loop::WAKER;
+use crate::net::event_loop::{ALARM, WAKER};
 use crate::net::listener::Listener;
 use crate::net::mailbox::Mailbox;
 use crate::net::quota::Census;
 use crate::net::remote::Remote;
 
-/// What a loop needs before it has a handler and a thread.
+/// What a loop needs before it has a handler and a thread: all that takes a descriptor, so that
+/// whoever is told where the group listens finds nothing missing.
 #[derive(Debug)]
 pub(in crate::net) struct Seed {
     pub(super) poll: Poll,
+    pub(super) alarm: Alarm,
     pub(super) number: u16,
     pub(super) remote: Remote,
     pub(super) census: Arc<Census>,
@@ -31,14 +34,17 @@ impl Seed {
             .map(|poll| Mailbox::new(poll.registry(), WAKER, config.mailbox_max));
         let remote = Remote::new(mailboxes.collect::<io::Result<_>>()?);
         let census = Arc::<Census>::default();
-        let seeds = (0..).zip(polls).map(|(number, poll)| Self {
-            poll,
-            number,
-            remote: remote.clone(),
-            census: Arc::clone(&census),
-            listeners: Vec::new(),
+        let seeds = (0..).zip(polls).map(|(number, poll)| {
+            Ok(Self {
+                alarm: Alarm::new(poll.registry(), ALARM)?,
+                poll,
+                number,
+                remote: remote.clone(),
+                census: Arc::clone(&census),
+                listeners: Vec::new(),
+            })
         });
-        Ok(seeds.collect())
+        seeds.collect()
     }
 
     pub(in crate::net) fn remote(&self) -> Remote {
