@@ -149,6 +149,7 @@ impl Topics {
                 topic
             }
         };
+        let since = self.published();
         let subscribers = &mut self.topics[topic as usize].subscribers;
         let entry = key(self.entries.insert(Entry {
             topic,
@@ -158,7 +159,7 @@ impl Topics {
         subscribers.push(Subscriber {
             connection,
             entry,
-            since: self.published + self.publications.len() as u64,
+            since,
         });
         own.first = entry;
         Ok(true)
@@ -219,6 +220,17 @@ impl Topics {
         (self.topics.len(), self.entries.len(), self.published)
     }
 
+    /// How many publications there have been to subscribers here.
+    pub(super) fn published(&self) -> u64 {
+        self.published + self.publications.len() as u64
+    }
+
+    /// How many subscribe to what was published last in this turn.
+    pub(super) fn audience(&self) -> usize {
+        let last = self.publications.last();
+        last.map_or(0, |last| self.topics[last.topic as usize].subscribers.len())
+    }
+
     /// Whether something was published that has not been delivered.
     pub(super) fn is_quiet(&self) -> bool {
         self.publications.is_empty()
@@ -228,18 +240,24 @@ impl Topics {
     /// grouped by connection, each in order.
     pub(super) fn take(&mut self, deliveries: &mut Vec<Delivery>) -> Vec<Publication> {
         let publications = std::mem::take(&mut self.publications);
-        for (n, publication) in publications.iter().enumerate() {
-            let ordinal = self.published + n as u64;
-            let topic = &self.topics[publication.topic as usize];
-            let to = topic.subscribers.iter().filter(|subscriber| {
-                subscriber.since <= ordinal && Some(subscriber.connection) != publication.except
-            });
-            deliveries.extend(to.map(|subscriber| Delivery {
-                connection: subscriber.connection,
-                publication: key(n),
-            }));
+        // Mostly all are to one topic: then they are grouped as they come.
+        let mut runs = 0;
+        let mut first = 0;
+        for run in publications.chunk_by(|a, b| a.topic == b.topic) {
+            for subscriber in &self.topics[run[0].topic as usize].subscribers {
+                let had = subscriber.since.saturating_sub(self.published);
+                let to = (first..).zip(run).filter(|(n, publication)| {
+                    had <= u64::from(*n) && Some(subscriber.connection) != publication.except
+                });
+                deliveries.extend(to.map(|(publication, _)| Delivery {
+                    connection: subscriber.connection,
+                    publication,
+                }));
+            }
+            first += key(run.len());
+            runs += 1;
         }
-        if publications.len() > 1 {
+        if runs > 1 {
             deliveries.sort_unstable();
         }
         self.published += publications.len() as u64;

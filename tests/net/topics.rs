@@ -275,6 +275,28 @@ fn several_publications_in_one_turn_are_one_write_for_each_subscriber() {
     group.stop();
 }
 
+#[test]
+fn what_is_published_before_much_is_delivered_leaves_with_it() {
+    let group = start(1, config(Config::default()));
+    let mut raws = subscribers(&group, &request("/"));
+    let (mut publisher, _) = group.open();
+    let (mut other, _) = group.open();
+    assert_quiet(&mut publisher);
+    let before = group.writes();
+    let gate = group.gate.lock().unwrap();
+    publisher.send(&[frame(TEXT, b"pub x 1"), frame(TEXT, b"wait")].concat());
+    while !matches!(group.seen.recv_timeout(PATIENCE).unwrap(), Seen::Waiting) {}
+    // The loop has waited for sockets before this is readable.
+    tell(&mut other, "pub x 2");
+    drop(gate);
+    for raw in &mut raws {
+        assert_eq!([text(raw), text(raw)], ["1", "2"]);
+    }
+    assert_quiet(&mut publisher);
+    assert_eq!(group.writes() - before, SUBSCRIBERS + 1, "and the Pong's");
+    group.stop();
+}
+
 #[cfg(feature = "deflate")]
 #[test]
 fn publications_are_compressed_once_for_all_who_can_share_them() {

@@ -1,8 +1,10 @@
 //! Publications: what one connection sends comes to all.
 //!
 //! The first connection publishes, and keeps a number of publications under way: the next leaves
-//! as soon as everyone has one. The first ones leave one by one, so that a server that reads more
-//! than one before it writes has had a choice.
+//! as soon as everyone has one, each in a write of its own, as it would from publishers who do not
+//! know of each other. How many of them a server delivers in one write is its own doing then; if
+//! those that complete together left together, whoever once had them all at once, by chance, would
+//! have them so for ever.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -71,8 +73,8 @@ impl Work for Subscribers {
         let mut events = Events::with_capacity(1024);
         let mut under_way = UnderWay::new(subscribers);
         for _ in 0..generator.in_flight {
-            under_way.publish(1);
-            generator.publish(1)?;
+            under_way.publish();
+            generator.publish()?;
         }
         let mut deliveries = 0;
         while under_way.count() > 0 {
@@ -89,9 +91,9 @@ impl Work for Subscribers {
                 let come = generator.receive(number)?;
                 deliveries += come as u64;
                 let complete = under_way.deliver(number, come)?;
-                if more && complete > 0 {
-                    under_way.publish(complete);
-                    generator.publish(complete)?;
+                for _ in 0..if more { complete } else { 0 } {
+                    under_way.publish();
+                    generator.publish()?;
                 }
             }
         }
@@ -122,9 +124,8 @@ impl UnderWay {
         self.lacking.len()
     }
 
-    fn publish(&mut self, count: usize) {
-        let lacking = std::iter::repeat_n(self.had.len(), count);
-        self.lacking.extend(lacking);
+    fn publish(&mut self) {
+        self.lacking.push_back(self.had.len());
     }
 
     /// The subscriber of this number has got so many; answers how many everyone has by that.
@@ -151,7 +152,8 @@ mod tests {
     #[test]
     fn a_publication_is_complete_when_everyone_has_it() {
         let mut under_way = UnderWay::new(2);
-        under_way.publish(2);
+        under_way.publish();
+        under_way.publish();
         assert_eq!(under_way.deliver(0, 2).unwrap(), 0);
         assert_eq!(under_way.deliver(1, 1).unwrap(), 1);
         assert_eq!(under_way.deliver(1, 1).unwrap(), 1);

@@ -133,12 +133,12 @@ impl Generator {
         })
     }
 
-    /// Has the first connection send so many messages, each of which is to come to all.
-    pub fn publish(&mut self, count: usize) -> io::Result<()> {
+    /// Has the first connection send a message that is to come to all.
+    pub fn publish(&mut self) -> io::Result<()> {
         for connection in &mut self.connections {
-            connection.awaited += count * self.echo.len();
+            connection.awaited += self.echo.len();
         }
-        self.connections[0].unsent += count * self.frame_size;
+        self.connections[0].unsent += self.frame_size;
         self.flush_publisher()
     }
 

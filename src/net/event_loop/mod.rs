@@ -316,6 +316,7 @@ impl<H: Handler> EventLoop<H> {
             self.handle_mailbox();
             self.begin_wanted();
         }
+        self.gather_publications();
         self.deliver_publications();
         self.handle_deadlines();
         self.buffers.rest(self.hub.now);

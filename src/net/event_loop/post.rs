@@ -2,8 +2,13 @@
 //!
 //! Letters to one connection keep their order and leave in one write. Publications go out when
 //! everything readable in the turn was read: one write for each subscriber.
+//!
+//! A write costs a microsecond or more, and a publication that comes while a thousand subscribers
+//! are written to costs a thousand again. So a loop that has much to deliver looks first whether
+//! more has come, for a small share of the time that delivering will take.
 
 use std::mem;
+use std::time::Duration;
 
 use tracing::warn;
 
@@ -11,6 +16,10 @@ use crate::net::event_loop::EventLoop;
 use crate::net::handler::Handler;
 use crate::net::mailbox::{Content, Item, Letter, Lost, Post};
 use crate::net::remote::Undelivered;
+
+/// As many subscribers have a loop look once more for what else is published: a look costs about a
+/// tenth of a write.
+const SUBSCRIBERS_A_LOOK: usize = 16;
 
 impl<H: Handler> EventLoop<H> {
     /// Takes what other threads have sent.
@@ -96,6 +105,35 @@ impl<H: Handler> EventLoop<H> {
             && let Err(why) = session.subscribe(&message, &mut self.hub)
         {
             self.handler.undelivered(letter.id, message, why);
+        }
+    }
+
+    /// Reads what comes before it pays to deliver what has been published. Each publication that was
+    /// worth the looking is followed by as many looks as the first, up to a look a subscriber.
+    pub(super) fn gather_publications(&mut self) {
+        let audience = self.hub.topics.audience();
+        let patience = audience / SUBSCRIBERS_A_LOOK;
+        let mut left = patience;
+        for _ in 0..audience {
+            if left == 0 {
+                break;
+            }
+            left -= 1;
+            // If it cannot, the wait of the next turn says so.
+            if self.wait(Some(Duration::ZERO)).is_err() {
+                break;
+            }
+            if self.events.is_empty() {
+                continue;
+            }
+            let before = self.hub.topics.published();
+            if self.handle_events() {
+                self.handle_mailbox();
+                self.begin_wanted();
+            }
+            if self.hub.topics.published() > before {
+                left = patience;
+            }
         }
     }
 
