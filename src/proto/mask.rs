@@ -35,14 +35,23 @@ impl MaskingKey {
     /// Masks or unmasks `payload` where it lies.
     #[inline]
     pub fn apply(self, payload: &mut [u8]) {
-        self.apply_seeing::<false>(payload);
+        self.apply_any::<false>(payload);
     }
 
     /// Unmasks a text where it lies; says whether every byte of it is ASCII, and the text
     /// therefore UTF-8. What is not ASCII is yet to be checked.
     #[inline]
     pub(crate) fn unmask_text(self, text: &mut [u8]) -> bool {
-        self.apply_seeing::<true>(text) & NOT_ASCII == 0
+        self.apply_any::<true>(text) & NOT_ASCII == 0
+    }
+
+    /// As [`apply_seeing`](Self::apply_seeing), without a call if the payload is short.
+    #[inline(always)]
+    fn apply_any<const SEEING: bool>(self, payload: &mut [u8]) -> u64 {
+        match payload.len() < PIECES_MAX {
+            true => apply_pieces(self, payload),
+            false => self.apply_seeing::<SEEING>(payload),
+        }
     }
 
     /// If `SEEING`, returns the OR of all words it leaves: masking waits for the stores, so that
@@ -93,6 +102,9 @@ impl MaskingKey {
 
 /// The bits of a word that ASCII leaves clear.
 const NOT_ASCII: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// Fewer bytes are masked, and copied then, in pieces of 32, 16, 8 and so on.
+pub(super) const PIECES_MAX: usize = 64;
 
 /// Below this many bytes the wide loop's set-up costs more than it saves.
 #[cfg(target_arch = "x86_64")]
@@ -177,6 +189,36 @@ fn apply_words<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
         }
     }
     seen
+}
+
+/// The algorithm for less than 64 bytes: in as many pieces as their number has bits, the largest
+/// first, without a loop.
+#[inline(always)]
+fn apply_pieces(key: MaskingKey, payload: &mut [u8]) -> u64 {
+    let mut seen = 0;
+    let rest = apply_piece::<32>(key, payload, &mut seen);
+    let rest = apply_piece::<16>(key, rest, &mut seen);
+    let rest = apply_piece::<8>(key, rest, &mut seen);
+    let rest = apply_piece::<4>(key, rest, &mut seen);
+    match rest.is_empty() {
+        true => seen,
+        false => seen | apply_words::<true>(key, rest),
+    }
+}
+
+/// Masks a piece of `N` bytes if their number has that bit; returns what is left.
+#[inline(always)]
+fn apply_piece<'a, const N: usize>(
+    key: MaskingKey,
+    payload: &'a mut [u8],
+    seen: &mut u64,
+) -> &'a mut [u8] {
+    if payload.len() & N == 0 {
+        return payload;
+    }
+    let (piece, rest) = payload.split_at_mut(N);
+    *seen |= apply_words::<true>(key, piece);
+    rest
 }
 
 #[inline(always)]

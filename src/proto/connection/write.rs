@@ -288,7 +288,7 @@ impl Connection {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send_message(
         &mut self,
         kind: Kind,
@@ -297,11 +297,16 @@ impl Connection {
         send: &mut SendBuffer,
     ) -> Result<(), SendError> {
         self.may_begin(send)?;
-        match self.compresses(payload.len(), compress) {
-            false => self.queue(true, opcode(kind), payload, send),
-            true => self.queue_compressed(true, opcode(kind), payload, send),
-        }
         self.timers.sent_message();
+        if self.compresses(payload.len(), compress) {
+            self.queue_compressed(true, opcode(kind), payload, send);
+        } else if self.masking.is_some() {
+            self.queue(true, opcode(kind), payload, send);
+        } else {
+            // What a server sends most is queued without a call.
+            let header = Self::frame_header(kind, payload.len());
+            copy(payload, send.append_frame(&header, payload.len()));
+        }
         Ok(())
     }
 

@@ -252,7 +252,7 @@ impl RecvBuffer {
 
     /// Passes over a message of `n` unparsed bytes that lies there whole, behind `header` others,
     /// and unmasks it where it lies.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_binary(
         &mut self,
         header: usize,
