@@ -33,6 +33,7 @@ fn config() -> Arc<Config> {
             ..Deflate::default()
         }),
         frame_size_max: u64::MAX,
+        message_size_max: u64::MAX,
         fragments_max: u32::MAX,
         send_queue_max: usize::MAX,
         ..Config::default()
