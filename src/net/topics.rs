@@ -35,6 +35,8 @@ pub(super) struct Topics {
     entries: Slab<Entry>,
     /// Of this turn, in their order.
     publications: Vec<Publication>,
+    /// The bytes of those.
+    published_size: usize,
     /// How many publications there have been before those.
     published: u64,
 }
@@ -198,6 +200,7 @@ impl Topics {
     /// Notes a message for the subscribers that a topic has here.
     pub(super) fn publish(&mut self, name: &str, message: &Prepared, except: Option<u32>) {
         if let Some(topic) = self.by_name.get(name) {
+            self.published_size += message.frame().len();
             self.publications.push(Publication {
                 topic: *topic,
                 message: message.clone(),
@@ -225,6 +228,11 @@ impl Topics {
         self.published + self.publications.len() as u64
     }
 
+    /// The bytes of what was published and has not been delivered, for one who is to have it all.
+    pub(super) fn published_size(&self) -> usize {
+        self.published_size
+    }
+
     /// How many subscribe to what was published last in this turn.
     pub(super) fn audience(&self) -> usize {
         let last = self.publications.last();
@@ -240,6 +248,7 @@ impl Topics {
     /// grouped by connection, each in order.
     pub(super) fn take(&mut self, deliveries: &mut Vec<Delivery>) -> Vec<Publication> {
         let publications = std::mem::take(&mut self.publications);
+        self.published_size = 0;
         // Mostly all are to one topic: then they are grouped as they come.
         let mut runs = 0;
         let mut first = 0;
@@ -366,6 +375,7 @@ mod tests {
         }
         topics.publish("nobody's", &Prepared::text("4"), None);
         assert!(!topics.is_quiet());
+        assert_eq!((topics.audience(), topics.published_size()), (3, 3 * 3));
         let of = |connection, text: &str| (connection, text.as_bytes().to_vec());
         let expected = [
             of(0, "1"),
@@ -377,6 +387,7 @@ mod tests {
         ];
         assert_eq!(take(&mut topics), expected);
         assert!(topics.is_quiet());
+        assert_eq!((topics.audience(), topics.published_size()), (0, 0));
     }
 
     #[test]

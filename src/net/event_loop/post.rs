@@ -20,6 +20,8 @@ use crate::net::remote::Undelivered;
 /// As many subscribers have a loop look once more for what else is published: a look costs about a
 /// tenth of a write.
 const SUBSCRIBERS_A_LOOK: usize = 16;
+/// Nothing is looked for beyond so many bytes of publications: a write for these costs by its bytes.
+const GATHERED_MAX: usize = 64 << 10;
 
 impl<H: Handler> EventLoop<H> {
     /// Takes what other threads have sent.
@@ -108,14 +110,16 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 
-    /// Reads what comes before it pays to deliver what has been published. Each publication that was
-    /// worth the looking is followed by as many looks as the first, up to a look a subscriber.
+    /// Reads what comes before it pays to deliver what has been published. Each look that brings
+    /// publications is followed by as many as the first, up to a look a subscriber. What else is
+    /// ready ends it, and so does much that is published: neither is to keep subscribers waiting,
+    /// nor the latter to fill the memory.
     pub(super) fn gather_publications(&mut self) {
         let audience = self.hub.topics.audience();
         let patience = audience / SUBSCRIBERS_A_LOOK;
         let mut left = patience;
         for _ in 0..audience {
-            if left == 0 {
+            if left == 0 || self.hub.topics.published_size() >= GATHERED_MAX {
                 break;
             }
             left -= 1;
@@ -123,7 +127,8 @@ impl<H: Handler> EventLoop<H> {
             if self.wait(Some(Duration::ZERO)).is_err() {
                 break;
             }
-            if self.events.is_empty() {
+            let ready = self.events.iter().count() as u64;
+            if ready == 0 {
                 continue;
             }
             let before = self.hub.topics.published();
@@ -131,9 +136,10 @@ impl<H: Handler> EventLoop<H> {
                 self.handle_mailbox();
                 self.begin_wanted();
             }
-            if self.hub.topics.published() > before {
-                left = patience;
+            if self.hub.topics.published() - before < ready {
+                break;
             }
+            left = patience;
         }
     }
 
