@@ -14,8 +14,8 @@ use crate::net::remote::Remote;
 use crate::net::topics::{SubscribeError, Subscriptions};
 use crate::net::trace::Trace;
 use crate::proto::{
-    Close, CloseCode, Compress, Compressors, Connection, Data, DeflateParams, Fragments, Kind,
-    Prepared, Role, SendBuffer, SendError,
+    Chunk, Close, CloseCode, Compress, Compressors, Connection, Data, DeflateParams, Fragments,
+    Kind, Prepared, Role, SendBuffer, SendError,
 };
 
 /// Names one connection of a loop, or of a [group](crate::net::Threads) of them, for as long as
@@ -216,17 +216,25 @@ impl Peer<'_> {
     /// After a Close frame, within a message in fragments, or while the queue is full.
     #[inline(always)]
     pub fn send(&mut self, message: Message<'_>) -> Result<(), SendError> {
-        match message {
-            Message::Text(text) => self.send_text(text),
-            Message::Binary(data) => self.send_binary(data),
-            Message::Chunk(chunk) => {
-                self.queue_answer();
-                let sent = self.connection.send_chunk(chunk, self.send);
-                match chunk.last {
-                    true => self.hub.counters.count_sent(chunk.kind, sent),
-                    false => sent,
-                }
-            }
+        let (kind, payload) = match message {
+            Message::Text(text) => (Kind::Text, text.as_bytes()),
+            Message::Binary(data) => (Kind::Binary, data),
+            Message::Chunk(Chunk { kind, data, last }) => return self.send_chunk(kind, data, last),
+        };
+        let sent = self.send_message(kind, payload);
+        self.hub.counters.count_sent(kind, sent)
+    }
+
+    /// Of the chunk's parts, since a whole one would be passed in memory, and every message kept
+    /// there for it.
+    #[inline(never)]
+    fn send_chunk(&mut self, kind: Kind, data: &[u8], last: bool) -> Result<(), SendError> {
+        self.queue_answer();
+        let chunk = Chunk { kind, data, last };
+        let sent = self.connection.send_chunk(chunk, self.send);
+        match last {
+            true => self.hub.counters.count_sent(kind, sent),
+            false => sent,
         }
     }
 
@@ -254,19 +262,27 @@ impl Peer<'_> {
 
     #[inline(always)]
     fn send_message(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
-        // What was received goes back as it is, and nothing is before it: it need not be copied.
-        if !self.received.is_empty()
-            && ptr::eq(payload, self.received)
+        if !self.received.is_empty() && self.answers(kind, payload)? {
+            return Ok(());
+        }
+        self.connection
+            .send_message(kind, payload, Compress::Threshold, self.send)
+    }
+
+    /// Whether a message is what was received, which goes back as it is, with nothing before it: it
+    /// need not be copied.
+    #[inline(never)]
+    fn answers(&mut self, kind: Kind, payload: &[u8]) -> Result<bool, SendError> {
+        if ptr::eq(payload, self.received)
             && self.answer.is_none()
             && self.send.is_empty()
             && self.connection.begin_unqueued(payload.len(), self.send)?
         {
             self.answer = Some(kind);
-            return Ok(());
+            return Ok(true);
         }
         self.queue_answer();
-        self.connection
-            .send_message(kind, payload, Compress::Threshold, self.send)
+        Ok(false)
     }
 
     /// Queues the answer that was to leave from where the message lies: something follows it.

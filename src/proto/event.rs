@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::proto::close::{Close, CloseCode};
+use crate::proto::frame::Opcode;
 
 /// Something that happened on a connection, in the order in which the peer made it happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,17 @@ pub enum Kind {
     Text,
     /// Arbitrary bytes.
     Binary,
+}
+
+impl Kind {
+    /// What a message's first frame is.
+    #[inline]
+    pub(crate) const fn opcode(self) -> Opcode {
+        match self {
+            Self::Text => Opcode::Text,
+            Self::Binary => Opcode::Binary,
+        }
+    }
 }
 
 /// A piece of a message, as it arrived.

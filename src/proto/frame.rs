@@ -255,7 +255,7 @@ impl EncodedHeader {
 /// The bytes of a header with what pads it to a register's size.
 pub(crate) const PADDED_SIZE: usize = 16;
 
-const FIN: u8 = 0x80;
+pub(crate) const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
 const RSV2: u8 = 0x20;
 const RSV3: u8 = 0x10;

@@ -24,6 +24,8 @@ pub(crate) use accept::Key;
 pub use buffer::{RecvBuffer, SendBuffer};
 pub use close::{Close, CloseCode, REASON_MAX};
 pub use config::{Config, Delivery};
+#[cfg(feature = "net")]
+pub(crate) use connection::Look;
 pub use connection::{Compress, Connection, Data, Fragments, Prepared, Shared, Vectored};
 pub use deflate::{Codec, Compressors, Deflate, DeflateParams, Level, MemoryLevel, WindowBits};
 pub(crate) use deflate::{Decompressor, Inflated, ParamsError, read_answer};

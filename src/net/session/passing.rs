@@ -10,14 +10,15 @@ use std::mem;
 use tracing::{debug, error};
 
 use crate::net::buffers::{Buffers, READ_SIZE, READ_SIZE_MAX};
-use crate::net::config::SlowReader;
+use crate::net::config::{LoopConfig, SlowReader};
 use crate::net::end::EndWhy;
 use crate::net::handler::{Handler, Message};
 use crate::net::hub::Hub;
 use crate::net::peer::Peer;
+use crate::net::quota::Quota;
 use crate::net::session::{Context, Session, State, Step};
 use crate::net::transport::{Received, Scratch};
-use crate::proto::{Close, CloseCode, Connection, Event, Kind, SendError};
+use crate::proto::{Close, CloseCode, Connection, Event, Kind, Look, RecvBuffer, SendError};
 
 /// A message of this size that is its own answer is answered from where it lies, if nothing else
 /// is there to be answered in the same write. A smaller one is copied for less than it takes to see
@@ -196,20 +197,6 @@ impl<H: Handler> Session<H> {
         let Buffers { recv, send, .. } = &mut *cx.buffers;
         let addresses = recv.addresses();
         let why = loop {
-            let event = match connection.poll(cx.hub.now, recv, send) {
-                Ok(Some(event)) => event,
-                Ok(None) if send.len() >= connection.config().send_queue_max => {
-                    return Step::Full;
-                }
-                Ok(None) => return Step::More,
-                Err(error) => break EndWhy::Protocol(error),
-            };
-            if let Some(rate) = &cx.config.message_rate
-                && let Err(quota) = self.link.meter_message(*rate, cx.hub.now)
-            {
-                self.close_exceeding(quota, cx);
-                return Step::Next;
-            }
             let mut peer = Peer {
                 link: &mut self.link,
                 hub: cx.hub,
@@ -218,36 +205,33 @@ impl<H: Handler> Session<H> {
                 received: &[],
                 answer: None,
             };
-            let message = match event {
-                Event::Text(text) => {
-                    peer.hub.counters.received(Kind::Text);
-                    Message::Text(text)
-                }
-                Event::Binary(bytes) => {
-                    peer.hub.counters.received(Kind::Binary);
-                    Message::Binary(bytes)
-                }
-                Event::Chunk(chunk) => {
-                    if chunk.last {
-                        peer.hub.counters.received(chunk.kind);
+            let message = match peer.connection.look(recv, peer.send) {
+                Look::Whole(whole) => {
+                    let now = peer.hub.now;
+                    let Some(message) = peer.connection.take(now, whole, recv, peer.send) else {
+                        continue;
+                    };
+                    if let Err(quota) = peer.meter(cx.config) {
+                        self.close_exceeding(quota, cx);
+                        return Step::Next;
                     }
-                    Message::Chunk(chunk)
+                    peer.hub.counters.received(message.kind());
+                    Message::from(message)
                 }
-                Event::Ping(payload) => {
-                    cx.handler.ping(data, &mut peer, payload);
-                    continue;
-                }
-                Event::Pong(payload) => {
-                    peer.count_pong(payload);
-                    cx.handler.pong(data, &mut peer, payload);
-                    continue;
-                }
-                Event::Close(close) => {
-                    peer.log_close(close);
-                    cx.handler.closing(data, &mut peer, close);
-                    continue;
-                }
-                Event::Closed(closed) => break EndWhy::Closed(closed),
+                Look::Nothing => return Step::More,
+                Look::Other => match peer.hear(recv, cx.handler, data, cx.config) {
+                    Heard::Message(message) => message,
+                    Heard::Told => continue,
+                    Heard::Nothing if send.len() >= connection.config().send_queue_max => {
+                        return Step::Full;
+                    }
+                    Heard::Nothing => return Step::More,
+                    Heard::Excess(quota) => {
+                        self.close_exceeding(quota, cx);
+                        return Step::Next;
+                    }
+                    Heard::End(why) => break why,
+                },
             };
             let payload = message.payload();
             if payload.len() >= ANSWER_SIZE_MIN && self.writable {
@@ -284,8 +268,78 @@ impl<H: Handler> Session<H> {
     }
 }
 
+/// What comes next where [`Connection::look`] does not say.
+enum Heard<'b> {
+    /// A message, or a piece of one.
+    Message(Message<'b>),
+    /// Something that the handler was told of.
+    Told,
+    /// Nothing yet.
+    Nothing,
+    /// More than the quota of messages has.
+    Excess(Quota),
+    /// The end.
+    End(EndWhy),
+}
+
 /// What the session does for a callback, or after one.
 impl Peer<'_> {
+    /// Takes what comes next, and tells the handler of it unless it is a message.
+    #[inline(never)]
+    fn hear<'b, H: Handler>(
+        &mut self,
+        recv: &'b mut RecvBuffer,
+        handler: &mut H,
+        data: &mut H::Connection,
+        config: &LoopConfig,
+    ) -> Heard<'b> {
+        let event = match self.connection.poll_any(self.hub.now, recv, self.send) {
+            Ok(Some(Event::Closed(closed))) => return Heard::End(EndWhy::Closed(closed)),
+            Ok(Some(event)) => event,
+            Ok(None) => return Heard::Nothing,
+            Err(error) => return Heard::End(EndWhy::Protocol(error)),
+        };
+        if let Err(quota) = self.meter(config) {
+            return Heard::Excess(quota);
+        }
+        match event {
+            Event::Text(text) => {
+                self.hub.counters.received(Kind::Text);
+                return Heard::Message(Message::Text(text));
+            }
+            Event::Binary(bytes) => {
+                self.hub.counters.received(Kind::Binary);
+                return Heard::Message(Message::Binary(bytes));
+            }
+            Event::Chunk(chunk) => {
+                if chunk.last {
+                    self.hub.counters.received(chunk.kind);
+                }
+                return Heard::Message(Message::Chunk(chunk));
+            }
+            Event::Ping(payload) => handler.ping(data, self, payload),
+            Event::Pong(payload) => {
+                self.count_pong(payload);
+                handler.pong(data, self, payload);
+            }
+            Event::Close(close) => {
+                self.log_close(close);
+                handler.closing(data, self, close);
+            }
+            Event::Closed(_) => {}
+        }
+        Heard::Told
+    }
+
+    /// Holds what was received against the quota of messages.
+    #[inline]
+    fn meter(&mut self, config: &LoopConfig) -> Result<(), Quota> {
+        match config.message_rate {
+            Some(rate) => self.link.meter_message(rate, self.hub.now),
+            None => Ok(()),
+        }
+    }
+
     /// Takes the round trip's time, if this Pong answers the timer's Ping: only that has no
     /// payload.
     #[inline(never)]

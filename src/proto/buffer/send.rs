@@ -19,7 +19,8 @@ use bytes::{Buf, Bytes};
 
 use crate::proto::copy::copy;
 use crate::proto::deflate::Compressors;
-use crate::proto::frame::{EncodedHeader, PADDED_SIZE};
+use crate::proto::frame::{EncodedHeader, FIN, FrameHeader, Opcode, PADDED_SIZE};
+use crate::proto::mask::PIECES_MAX;
 
 /// Bytes to send: the protocol appends to it, the transport drains it.
 ///
@@ -185,6 +186,35 @@ impl SendBuffer {
         self.end += header.size() + n;
         self.len += header.size() + n;
         &mut frame[header.size()..][..n]
+    }
+
+    /// Appends a server's message in one frame: a short one in pieces, whose places are looked up
+    /// once.
+    #[inline(always)]
+    pub(crate) fn push_message(&mut self, opcode: Opcode, payload: &[u8]) {
+        let n = payload.len();
+        if n < PIECES_MAX
+            && let Some(room) = self.bytes[self.end..].first_chunk_mut::<{ 2 + PIECES_MAX }>()
+        {
+            [room[0], room[1]] = [FIN | opcode as u8, n as u8];
+            copy(payload, &mut room[2..2 + n]);
+            self.end += 2 + n;
+            self.len += 2 + n;
+            return;
+        }
+        self.push_long_message(opcode, payload);
+    }
+
+    #[inline(never)]
+    fn push_long_message(&mut self, opcode: Opcode, payload: &[u8]) {
+        let header = FrameHeader {
+            fin: true,
+            rsv1: false,
+            opcode,
+            mask: None,
+            payload_len: payload.len() as u64,
+        };
+        copy(payload, self.append_frame(&header.encode(), payload.len()));
     }
 
     /// Appends a copy of `bytes`.

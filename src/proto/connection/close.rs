@@ -207,6 +207,7 @@ impl Connection {
             }
         }
         self.state = Err(error);
+        self.find_short_ways();
         error
     }
 
@@ -248,6 +249,7 @@ impl Connection {
         self.queue_close(close, send)?;
         let deadline = now.checked_add(self.config.close_timeout);
         self.state = Ok(State::Closing { why, deadline });
+        self.find_short_ways();
         Ok(())
     }
 
@@ -266,5 +268,6 @@ impl Connection {
 
     fn end(&mut self, by: Party, at: Instant, why: ClosedWhy) {
         self.state = Ok(State::Ended(Closed { by, at, why }));
+        self.find_short_ways();
     }
 }

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use crate::proto::buffer::{RecvBuffer, Region, SendBuffer};
 use crate::proto::close::Close;
-use crate::proto::config::Config;
+use crate::proto::config::{Config, Delivery};
 use crate::proto::deflate::DeflateParams;
 use crate::proto::error::ProtocolError;
 use crate::proto::event::{Chunk, Event, Kind};
@@ -28,7 +28,8 @@ use crate::proto::timer::Timers;
 use close::State;
 use compression::Compression;
 pub use prepared::Prepared;
-use read::{Reader, Step, Whole};
+pub(crate) use read::Whole;
+use read::{Reader, Step, mask_bit};
 pub use shared::Shared;
 pub use write::{Compress, Data, Fragments, Vectored};
 use write::{MaskingKeys, Writing};
@@ -72,6 +73,30 @@ pub struct Connection {
     compression: Compression,
     /// Whether the peer's stream has ended.
     eof: bool,
+    short_ways: ShortWays,
+}
+
+/// Which messages may go the short ways, so that almost every message asks this alone. It follows
+/// from the rest of the connection, and is found anew whenever that changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct ShortWays {
+    /// The mask bit of the frames that are received (§5.1).
+    mask: u8,
+    /// A message is received so if it has fewer bytes: 0 within another, and at the end.
+    message_end: u32,
+    /// A message is sent so if fewer bytes are queued: 0 with compression, within another message,
+    /// and at the end.
+    queue_end: u32,
+}
+
+/// What [`Connection::look`] finds.
+pub(crate) enum Look {
+    /// A message, for [`Connection::take`].
+    Whole(Whole),
+    /// Nothing: more bytes, please.
+    Nothing,
+    /// What [`Connection::poll_any`] has to look at.
+    Other,
 }
 
 impl Connection {
@@ -81,7 +106,7 @@ impl Connection {
     /// server does not use it.
     #[must_use]
     pub fn established(role: Role, config: Arc<Config>, now: Instant, seed: [u8; 32]) -> Self {
-        Self {
+        let mut this = Self {
             config,
             masking: match role {
                 Role::Client => Some(Box::new(MaskingKeys::new(seed))),
@@ -93,7 +118,10 @@ impl Connection {
             timers: Timers::new(now),
             compression: Compression::default(),
             eof: false,
-        }
+            short_ways: ShortWays::default(),
+        };
+        this.find_short_ways();
+        this
     }
 
     /// The same connection with the compression that its handshake agreed to (RFC 7692).
@@ -108,6 +136,7 @@ impl Connection {
             "who agrees to compression knows how to compress"
         );
         self.compression = Compression::agreed(params);
+        self.find_short_ways();
         self
     }
 
@@ -128,41 +157,63 @@ impl Connection {
         recv: &'b mut RecvBuffer,
         send: &mut SendBuffer,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
+        match self.look(recv, send) {
+            Look::Whole(whole) => match self.take(now, whole, recv, send) {
+                Some(message) => Ok(Some(message.into())),
+                None => self.poll_end(),
+            },
+            Look::Nothing => Ok(None),
+            Look::Other => self.poll_any(now, recv, send),
+        }
+    }
+
+    /// Whether [`poll`](Self::poll) may go its short way, which almost every message does, or even
+    /// finds nothing left, as in the end it almost always does.
+    #[inline(always)]
+    pub(crate) fn look(&self, recv: &mut RecvBuffer, send: &SendBuffer) -> Look {
+        debug_assert_eq!(self.short_ways, ShortWays::of(self));
+        if send.len() >= self.config.send_queue_max {
+            return Look::Other;
+        }
+        if let Some(whole) = read::next_whole(self.short_ways, recv) {
+            return Look::Whole(whole);
+        }
+        if recv.unparsed_len() == 0 && self.short_ways.message_end > 0 && !self.eof {
+            recv.set_lacking(0);
+            return Look::Nothing;
+        }
+        Look::Other
+    }
+
+    /// [`poll`](Self::poll) without its short way.
+    #[inline(never)]
+    pub(crate) fn poll_any<'b>(
+        &mut self,
+        now: Instant,
+        recv: &'b mut RecvBuffer,
+        send: &mut SendBuffer,
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
         let (Ok(State::Open) | Ok(State::Closing { .. })) = self.state else {
             return self.poll_end();
         };
         if send.len() >= self.config.send_queue_max {
             return Ok(None);
         }
-        if let Some(whole) = self.reader.next_whole(&self.config, self.role(), recv) {
-            return self.whole(now, whole, recv, send);
-        }
-        // Everything is parsed and nothing is unfinished: so most turns of a connection end.
-        if recv.unparsed_len() == 0 && !self.eof && !self.reader.is_mid_message() {
-            recv.set_lacking(0);
-            return Ok(None);
-        }
-        self.poll_any(now, recv, send)
-    }
-
-    /// `poll` without its short ways.
-    fn poll_any<'b>(
-        &mut self,
-        now: Instant,
-        recv: &'b mut RecvBuffer,
-        send: &mut SendBuffer,
-    ) -> Result<Option<Event<'b>>, ProtocolError> {
         let unparsed = recv.unparsed_len();
         let role = self.role();
         let next = self
             .reader
             .next(&self.config, role, recv, &mut self.compression);
+        self.find_short_ways();
         let step = match next {
             Ok(step) => step,
             Err(error) => return Err(self.fail(error, send)),
         };
         Ok(Some(match step {
-            Step::Whole(whole) => return self.whole(now, whole, recv, send),
+            Step::Whole(whole) => match self.take(now, whole, recv, send) {
+                Some(message) => message.into(),
+                None => return self.poll_end(),
+            },
             Step::Gathered(kind, region) => {
                 self.timers.received_message(now);
                 match kind {
@@ -221,15 +272,16 @@ impl Connection {
         }))
     }
 
-    /// Unmasks a message where it lies, and checks its text.
+    /// Takes a message: unmasks it where it lies, and checks its text. `None` if that is none:
+    /// the connection has failed, as the next poll tells.
     #[inline(always)]
-    fn whole<'b>(
+    pub(crate) fn take<'b>(
         &mut self,
         now: Instant,
         whole: Whole,
         recv: &'b mut RecvBuffer,
         send: &mut SendBuffer,
-    ) -> Result<Option<Event<'b>>, ProtocolError> {
+    ) -> Option<Data<'b>> {
         self.timers.received_message(now);
         let Whole {
             kind,
@@ -238,12 +290,20 @@ impl Connection {
             key,
         } = whole;
         match kind {
-            Kind::Binary => Ok(Some(Event::Binary(recv.take_binary(header, len, key)))),
+            Kind::Binary => Some(Data::Binary(recv.take_binary(header, len, key))),
             Kind::Text => match recv.take_text(header, len, key) {
-                Some(text) => Ok(Some(Event::Text(text))),
-                None => Err(self.fail(ProtocolError::InvalidUtf8, send)),
+                Some(text) => Some(Data::Text(text)),
+                None => {
+                    self.fail(ProtocolError::InvalidUtf8, send);
+                    None
+                }
             },
         }
+    }
+
+    /// Finds the short ways anew, when something that they follow from has changed.
+    fn find_short_ways(&mut self) {
+        self.short_ways = ShortWays::of(self);
     }
 
     /// Which end this is.
@@ -263,5 +323,25 @@ impl Connection {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+}
+
+impl ShortWays {
+    fn of(connection: &Connection) -> Self {
+        let config = &connection.config;
+        let reads = matches!(connection.state, Ok(State::Open | State::Closing { .. }))
+            && !connection.reader.is_mid_message()
+            && config.delivery == Delivery::Whole;
+        let sends = connection.is_open()
+            && connection.writing.is_none()
+            && connection.compression.params().is_none();
+        let message_max = config.message_size_max.min(config.frame_size_max);
+        let message_max = u16::try_from(message_max).unwrap_or(u16::MAX);
+        let queue_max = u32::try_from(config.send_queue_max).unwrap_or(u32::MAX);
+        Self {
+            mask: mask_bit(connection.role().peer()),
+            message_end: if reads { u32::from(message_max) + 1 } else { 0 },
+            queue_end: if sends { queue_max } else { 0 },
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::proto::buffer::SendBuffer;
 use crate::proto::connection::Connection;
-use crate::proto::connection::write::{Compress, opcode};
+use crate::proto::connection::write::Compress;
 use crate::proto::deflate::{Compressors, Deflate, WindowBits};
 use crate::proto::error::SendError;
 use crate::proto::event::Kind;
@@ -207,7 +207,7 @@ fn frame(kind: Kind, compressed: bool, payload: &[u8]) -> (Box<[u8]>, usize) {
     let header = FrameHeader {
         fin: true,
         rsv1: compressed,
-        opcode: opcode(kind),
+        opcode: kind.opcode(),
         mask: None,
         payload_len: payload.len() as u64,
     };

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::proto::buffer::{RecvBuffer, Region};
 use crate::proto::config::{Config, Delivery};
+use crate::proto::connection::ShortWays;
 use crate::proto::connection::compression::Compression;
 use crate::proto::deflate::{Corrupt, Decompressor};
 use crate::proto::error::ProtocolError;
@@ -39,7 +40,7 @@ pub(super) enum Step {
 /// A message that lies whole in front of what is unparsed, as it came: its text is unmasked and
 /// checked in one go.
 #[derive(Debug)]
-pub(super) struct Whole {
+pub(crate) struct Whole {
     pub(super) kind: Kind,
     /// The bytes of its header that are yet to be passed over.
     pub(super) header: usize,
@@ -103,57 +104,52 @@ struct Frame {
     key: Option<MaskingKey>,
 }
 
-impl Reader {
-    /// The next message, if it lies there whole in one frame with a length of 7 or 16 bits.
-    ///
-    /// This is what almost every message is, so it gets the short way: whatever is unusual, or
-    /// wrong, is left untouched for [`next`](Self::next), which would take the same step here.
-    #[inline(always)]
-    pub(super) fn next_whole(
-        &self,
-        config: &Config,
-        role: Role,
-        recv: &RecvBuffer,
-    ) -> Option<Whole> {
-        if self.message.is_some() || config.delivery != Delivery::Whole {
-            return None;
-        }
-        let (&[first, second], rest) = recv.unparsed().split_first_chunk()?;
-        let kind = match first {
-            0x81 => Kind::Text,
-            0x82 => Kind::Binary,
+/// The next message in `recv`, if it lies there whole in one frame with a length of 7 or 16 bits,
+/// and may go the short way.
+///
+/// Almost every message does: whatever is unusual, or wrong, is left untouched for
+/// [`Reader::next`], which would take the same step here.
+#[inline(always)]
+pub(super) fn next_whole(ways: ShortWays, recv: &RecvBuffer) -> Option<Whole> {
+    let unparsed = recv.unparsed();
+    let (&[first, second], rest) = unparsed.split_first_chunk()?;
+    let kind = match first {
+        0x81 => Kind::Text,
+        0x82 => Kind::Binary,
+        _ => return None,
+    };
+    // The mask bit as it must be is taken away; as it must not be, it makes a long length.
+    let (len, size) = match second ^ ways.mask {
+        short @ 0..126 => (u32::from(short), 2),
+        126 => match u16::from_be_bytes(*rest.first_chunk()?) {
+            len @ 126.. => (u32::from(len), 4),
             _ => return None,
-        };
-        // The mask bit as it must be is taken away; as it must not be, it makes a long length.
-        let (size, len) = match second ^ mask_bit(role.peer()) {
-            short @ 0..126 => (2, usize::from(short)),
-            126 => match u16::from_be_bytes(*rest.first_chunk()?) {
-                len @ 126.. => (4, usize::from(len)),
-                _ => return None,
-            },
-            _ => return None,
-        };
-        if len as u64 > config.frame_size_max || len as u64 > config.message_size_max {
-            return None;
-        }
-        let (header, key) = match role {
-            Role::Client => (size, None),
-            Role::Server => {
-                let key = rest.get(size - 2..)?.first_chunk()?;
-                (size + 4, Some(MaskingKey::new(*key)))
-            }
-        };
-        if recv.unparsed_len() < header + len {
-            return None;
-        }
-        Some(Whole {
-            kind,
-            header,
-            len,
-            key,
-        })
+        },
+        _ => return None,
+    };
+    if len >= ways.message_end {
+        return None;
     }
+    let (header, key) = match ways.mask {
+        0 => (size, None),
+        _ => {
+            let key = unparsed.get(size..size + 4)?.first_chunk()?;
+            (size + 4, Some(MaskingKey::new(*key)))
+        }
+    };
+    let len = len as usize;
+    if unparsed.len() < header + len {
+        return None;
+    }
+    Some(Whole {
+        kind,
+        header,
+        len,
+        key,
+    })
+}
 
+impl Reader {
     /// Takes the next step that the bytes in `recv` allow, as the end in the role `role`.
     #[inline]
     pub(super) fn next(
@@ -513,7 +509,7 @@ impl Message {
 const INFLATED_BLOCK: usize = 64 << 10;
 
 /// The mask bit of the frames that this end sends (§5.1).
-const fn mask_bit(sender: Role) -> u8 {
+pub(super) const fn mask_bit(sender: Role) -> u8 {
     match sender {
         Role::Client => 0x80,
         Role::Server => 0,

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::proto::buffer::SendBuffer;
 use crate::proto::connection::Connection;
-use crate::proto::connection::write::{Compress, opcode};
+use crate::proto::connection::write::Compress;
 use crate::proto::error::SendError;
 use crate::proto::event::Kind;
 use crate::proto::frame::FrameHeader;
@@ -116,7 +116,7 @@ impl Connection {
         let header = FrameHeader {
             fin: true,
             rsv1: false,
-            opcode: opcode(*kind),
+            opcode: kind.opcode(),
             mask: None,
             payload_len: payload.len() as u64,
         };

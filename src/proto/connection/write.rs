@@ -13,10 +13,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::proto::buffer::SendBuffer;
-use crate::proto::connection::{Connection, State};
+use crate::proto::connection::{Connection, ShortWays, State};
 use crate::proto::copy::copy;
 use crate::proto::error::SendError;
-use crate::proto::event::{Chunk, Kind};
+use crate::proto::event::{Chunk, Event, Kind};
 use crate::proto::frame::{CONTROL_PAYLOAD_MAX, EncodedHeader, FrameHeader, Opcode, Role};
 use crate::proto::mask::MaskingKey;
 
@@ -83,7 +83,26 @@ pub(super) struct Writing {
     compressed: bool,
 }
 
+impl<'a> From<Data<'a>> for Event<'a> {
+    fn from(data: Data<'a>) -> Self {
+        match data {
+            Data::Text(text) => Self::Text(text),
+            Data::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}
+
 impl<'a> Data<'a> {
+    /// What it is.
+    #[cfg(feature = "net")]
+    #[inline]
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Text(_) => Kind::Text,
+            Self::Binary(_) => Kind::Binary,
+        }
+    }
+
     fn split(self) -> (Kind, &'a [u8]) {
         match self {
             Self::Text(text) => (Kind::Text, text.as_bytes()),
@@ -153,7 +172,7 @@ impl Connection {
     /// Queues the message that was [begun](Self::begin_unqueued), after all.
     #[cfg(feature = "net")]
     pub(crate) fn queue_begun(&mut self, kind: Kind, payload: &[u8], send: &mut SendBuffer) {
-        self.queue(true, opcode(kind), payload, send);
+        self.queue(true, kind.opcode(), payload, send);
     }
 
     /// The header of a server's message in one frame.
@@ -162,7 +181,7 @@ impl Connection {
         let header = FrameHeader {
             fin: true,
             rsv1: false,
-            opcode: opcode(kind),
+            opcode: kind.opcode(),
             mask: None,
             payload_len: len as u64,
         };
@@ -296,16 +315,32 @@ impl Connection {
         compress: Compress,
         send: &mut SendBuffer,
     ) -> Result<(), SendError> {
+        debug_assert_eq!(self.short_ways, ShortWays::of(self));
+        if send.len() < self.short_ways.queue_end as usize {
+            self.timers.sent_message();
+            match self.masking {
+                None => send.push_message(kind.opcode(), payload),
+                Some(_) => self.queue(true, kind.opcode(), payload, send),
+            }
+            return Ok(());
+        }
+        self.send_any(kind, payload, compress, send)
+    }
+
+    /// [`send_message`](Self::send_message) without its short way.
+    #[inline(never)]
+    fn send_any(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        compress: Compress,
+        send: &mut SendBuffer,
+    ) -> Result<(), SendError> {
         self.may_begin(send)?;
         self.timers.sent_message();
-        if self.compresses(payload.len(), compress) {
-            self.queue_compressed(true, opcode(kind), payload, send);
-        } else if self.masking.is_some() {
-            self.queue(true, opcode(kind), payload, send);
-        } else {
-            // What a server sends most is queued without a call.
-            let header = Self::frame_header(kind, payload.len());
-            copy(payload, send.append_frame(&header, payload.len()));
+        match self.compresses(payload.len(), compress) {
+            true => self.queue_compressed(true, kind.opcode(), payload, send),
+            false => self.queue(true, kind.opcode(), payload, send),
         }
         Ok(())
     }
@@ -328,7 +363,7 @@ impl Connection {
                     // How long it will be is not known: long, or it would not be in fragments.
                     false => usize::MAX,
                 };
-                (opcode(kind), self.compresses(len, compress))
+                (kind.opcode(), self.compresses(len, compress))
             }
         };
         match compressed {
@@ -336,6 +371,7 @@ impl Connection {
             true => self.queue_compressed(last, opcode, piece, send),
         }
         self.writing = (!last).then_some(Writing { kind, compressed });
+        self.find_short_ways();
         self.timers.sent_message();
         Ok(())
     }
@@ -531,12 +567,5 @@ pub(super) const fn role(masking: Option<&MaskingKeys>) -> Role {
     match masking {
         Some(_) => Role::Client,
         None => Role::Server,
-    }
-}
-
-pub(super) const fn opcode(kind: Kind) -> Opcode {
-    match kind {
-        Kind::Text => Opcode::Text,
-        Kind::Binary => Opcode::Binary,
     }
 }
