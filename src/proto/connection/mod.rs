@@ -83,10 +83,10 @@ struct ShortWays {
     /// The mask bit of the frames that are received (§5.1).
     mask: u8,
     /// A message is received so if it has fewer bytes: 0 within another, and at the end.
-    message_end: u32,
-    /// A message is sent so if fewer bytes are queued: 0 with compression, within another message,
-    /// and at the end.
-    queue_end: u32,
+    message_end: u16,
+    /// A message is sent so if there is room in the queue: not with compression, within another
+    /// message, or at the end.
+    sends: bool,
 }
 
 /// What [`Connection::look`] finds.
@@ -336,12 +336,11 @@ impl ShortWays {
             && connection.writing.is_none()
             && connection.compression.params().is_none();
         let message_max = config.message_size_max.min(config.frame_size_max);
-        let message_max = u16::try_from(message_max).unwrap_or(u16::MAX);
-        let queue_max = u32::try_from(config.send_queue_max).unwrap_or(u32::MAX);
+        let message_end = u16::try_from(message_max.saturating_add(1)).unwrap_or(u16::MAX);
         Self {
             mask: mask_bit(connection.role().peer()),
-            message_end: if reads { u32::from(message_max) + 1 } else { 0 },
-            queue_end: if sends { queue_max } else { 0 },
+            message_end: if reads { message_end } else { 0 },
+            sends,
         }
     }
 }

@@ -120,9 +120,9 @@ pub(super) fn next_whole(ways: ShortWays, recv: &RecvBuffer) -> Option<Whole> {
     };
     // The mask bit as it must be is taken away; as it must not be, it makes a long length.
     let (len, size) = match second ^ ways.mask {
-        short @ 0..126 => (u32::from(short), 2),
+        short @ 0..126 => (u16::from(short), 2),
         126 => match u16::from_be_bytes(*rest.first_chunk()?) {
-            len @ 126.. => (u32::from(len), 4),
+            len @ 126.. => (len, 4),
             _ => return None,
         },
         _ => return None,
@@ -137,7 +137,7 @@ pub(super) fn next_whole(ways: ShortWays, recv: &RecvBuffer) -> Option<Whole> {
             (size + 4, Some(MaskingKey::new(*key)))
         }
     };
-    let len = len as usize;
+    let len = usize::from(len);
     if unparsed.len() < header + len {
         return None;
     }

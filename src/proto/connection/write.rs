@@ -316,7 +316,7 @@ impl Connection {
         send: &mut SendBuffer,
     ) -> Result<(), SendError> {
         debug_assert_eq!(self.short_ways, ShortWays::of(self));
-        if send.len() < self.short_ways.queue_end as usize {
+        if self.short_ways.sends && send.len() < self.config.send_queue_max {
             self.timers.sent_message();
             match self.masking {
                 None => send.push_message(kind.opcode(), payload),
