@@ -65,16 +65,14 @@ impl Buffers {
         lend(&mut self.send, &mut held.send);
     }
 
-    /// Empties the working pair: what is left in it, the connection keeps.
+    /// Whether anything is left in the working pair.
     #[inline]
-    pub(super) fn settle(&mut self, held: &mut Option<Box<Held>>) {
-        if held.is_some() || !self.recv.is_empty() || !self.send.is_empty() {
-            self.keep(held);
-        }
+    pub(super) fn are_in_use(&self) -> bool {
+        !self.recv.is_empty() || !self.send.is_empty()
     }
 
-    #[inline(never)]
-    fn keep(&mut self, held: &mut Option<Box<Held>>) {
+    /// Empties the working pair: what is left in it, the connection keeps.
+    pub(super) fn settle(&mut self, held: &mut Option<Box<Held>>) {
         let kept = held.get_or_insert_default();
         settle(&mut self.recv, &mut kept.recv, &mut self.spare_recv);
         settle(&mut self.send, &mut kept.send, &mut self.spare_send);

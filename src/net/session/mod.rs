@@ -342,12 +342,20 @@ impl<H: Handler> Session<H> {
         if flow == Flow::Drop {
             cx.buffers.discard();
         }
-        cx.buffers.settle(&mut self.held);
-        cx.hub.counters.queue(queued, self.queued());
+        if self.held.is_some() || cx.buffers.are_in_use() {
+            self.settle(queued, cx);
+        }
         if let Some(extras) = &mut self.link.extras {
             extras.trace.add(cx.hub.passed());
         }
         flow
+    }
+
+    /// Keeps what is left in the buffers, of which `queued` bytes waited to be written before.
+    #[inline(never)]
+    fn settle(&mut self, queued: usize, cx: &mut Context<'_, H>) {
+        cx.buffers.settle(&mut self.held);
+        cx.hub.counters.queue(queued, self.queued());
     }
 
     /// The bytes that wait to be written, between turns.
@@ -358,7 +366,7 @@ impl<H: Handler> Session<H> {
 
     /// Reads, has the protocol work, and writes, until the socket has nothing more to give or to
     /// take, or others are to have their turn.
-    fn exchange(&mut self, mut changed: bool, cx: &mut Context<'_, H>) -> io::Result<Flow> {
+    fn exchange(&mut self, changed: bool, cx: &mut Context<'_, H>) -> io::Result<Flow> {
         if !self.is_open() && !self.has_stream(cx)? {
             return Ok(Flow::Keep);
         }
@@ -367,20 +375,18 @@ impl<H: Handler> Session<H> {
             self.flush(cx)?;
         }
         let mut reads = 0;
+        let mut pending = changed || self.eof || !cx.buffers.recv.is_empty();
         loop {
-            if changed || self.eof || !cx.buffers.recv.is_empty() {
-                changed = false;
+            if pending {
                 match self.consume(cx) {
                     Step::Full => {
                         if !self.flush(cx)? {
                             break;
                         }
-                        changed = true;
                         continue;
                     }
                     Step::Answer(answer) => {
                         self.write_answer(answer, cx)?;
-                        changed = true;
                         continue;
                     }
                     Step::Wait => break,
@@ -390,7 +396,7 @@ impl<H: Handler> Session<H> {
             if !self.readable || reads == READS_MAX {
                 break;
             }
-            self.receive(cx)?;
+            pending = self.receive(cx)?;
             reads += 1;
         }
         for _ in 0..WRITES_MAX {

@@ -44,26 +44,37 @@ impl Answer {
     }
 }
 
+/// How much to read where a frame lacks `lacking` bytes: more, so that a read that completes it is a
+/// short one.
+#[inline(never)]
+fn read_size(lacking: u64) -> usize {
+    let lacking = usize::try_from(lacking).unwrap_or(usize::MAX);
+    lacking.saturating_add(READ_SIZE).min(READ_SIZE_MAX)
+}
+
 impl<H: Handler> Session<H> {
-    /// Reads once.
+    /// Reads once; answers whether there is something to be worked on.
     #[inline]
-    pub(super) fn receive(&mut self, cx: &mut Context<'_, H>) -> io::Result<()> {
+    pub(super) fn receive(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
         let recv = &mut cx.buffers.recv;
-        // More than is lacking, so that a read that completes a message is a short one.
-        let lacking = usize::try_from(recv.lacking()).unwrap_or(usize::MAX);
-        let size = lacking.saturating_add(READ_SIZE).min(READ_SIZE_MAX);
+        let size = match recv.lacking() {
+            0 => READ_SIZE,
+            lacking => read_size(lacking),
+        };
         let received = self
             .transport
             .recv(recv.spare_mut(size), &mut cx.buffers.scratch)?;
         match received {
-            None => self.readable = false,
+            None => {
+                self.readable = false;
+                return Ok(false);
+            }
             Some(Received::End) => self.handle_eof(),
             Some(Received::Bytes { n, drained }) => {
                 recv.commit(n);
                 cx.hub.counters.read(n);
-                if n > 0 {
+                if let Some(read) = recv.received_last(n) {
                     let id = cx.hub.name(self.link.place);
-                    let read = &recv.unparsed()[recv.unparsed_len() - n..];
                     cx.handler.wire(id, self.role.peer(), read);
                 }
                 if cx.config.byte_rate.is_some() {
@@ -72,7 +83,7 @@ impl<H: Handler> Session<H> {
                 self.readable = !drained || self.hung_up;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The peer's end of file was read.

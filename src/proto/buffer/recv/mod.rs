@@ -218,6 +218,15 @@ impl RecvBuffer {
         &self.bytes[self.parsed..self.filled]
     }
 
+    /// The last `n` of them, if there are as many, and any.
+    #[cfg(feature = "net")]
+    #[inline]
+    pub(crate) fn received_last(&self, n: usize) -> Option<&[u8]> {
+        let unparsed = self.bytes.get(self.parsed..self.filled)?;
+        let (_, last) = unparsed.split_at_checked(unparsed.len().checked_sub(n)?)?;
+        (!last.is_empty()).then_some(last)
+    }
+
     #[inline]
     pub(crate) fn unparsed_len(&self) -> usize {
         self.filled - self.parsed
@@ -375,7 +384,7 @@ impl RecvBuffer {
     /// The bytes held among those received.
     #[inline]
     fn received_len(&self) -> usize {
-        self.message.len() + self.unparsed_len()
+        (self.message.end - self.message.start) + self.unparsed_len()
     }
 
     #[inline]
