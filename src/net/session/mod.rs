@@ -372,25 +372,18 @@ impl<H: Handler> Session<H> {
         }
         // What waits goes first: it may be what keeps us from reading.
         if !cx.buffers.send.is_empty() {
-            self.flush(cx)?;
+            self.flush_held(cx)?;
         }
         let mut reads = 0;
         let mut pending = changed || self.eof || !cx.buffers.recv.is_empty();
         loop {
             if pending {
-                match self.consume(cx) {
-                    Step::Full => {
-                        if !self.flush(cx)? {
-                            break;
-                        }
-                        continue;
+                let step = self.consume(cx);
+                if !matches!(step, Step::More) {
+                    match self.pass(step, cx)? {
+                        true => continue,
+                        false => break,
                     }
-                    Step::Answer(answer) => {
-                        self.write_answer(answer, cx)?;
-                        continue;
-                    }
-                    Step::Wait => break,
-                    Step::Next | Step::More => {}
                 }
             }
             if !self.readable || reads == READS_MAX {
@@ -417,6 +410,17 @@ impl<H: Handler> Session<H> {
         match sendable || reads == READS_MAX && self.readable {
             true => Ok(Flow::Again),
             false => Ok(Flow::Keep),
+        }
+    }
+
+    /// Does what a step other than the last asks for; answers whether the protocol has more to do.
+    #[inline(never)]
+    fn pass(&mut self, step: Step, cx: &mut Context<'_, H>) -> io::Result<bool> {
+        match step {
+            Step::Full => self.flush_held(cx),
+            Step::Answer(answer) => self.write_answer(answer, cx).map(|()| true),
+            Step::Next => Ok(true),
+            Step::More | Step::Wait => Ok(false),
         }
     }
 

@@ -107,8 +107,14 @@ impl<H: Handler> Session<H> {
         }
     }
 
+    /// As [`flush`](Self::flush), where a call matters little.
+    #[inline(never)]
+    pub(super) fn flush_held(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
+        self.flush(cx)
+    }
+
     /// Writes once of what is queued; answers whether nothing is left to write.
-    #[inline]
+    #[inline(always)]
     pub(super) fn flush(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
         let Buffers { send, scratch, .. } = &mut *cx.buffers;
         let pending = send.pending();
