@@ -194,9 +194,10 @@ impl SendBuffer {
     pub(crate) fn push_message(&mut self, opcode: Opcode, payload: &[u8]) {
         let n = payload.len();
         if n < PIECES_MAX
+            && let Ok(len) = u8::try_from(n)
             && let Some(room) = self.bytes[self.end..].first_chunk_mut::<{ 2 + PIECES_MAX }>()
         {
-            [room[0], room[1]] = [FIN | opcode as u8, n as u8];
+            [room[0], room[1]] = [FIN | opcode as u8, len];
             copy(payload, &mut room[2..2 + n]);
             self.end += 2 + n;
             self.len += 2 + n;
