@@ -263,7 +263,7 @@ const OPCODE: u8 = 0x0f;
 const MASK: u8 = 0x80;
 const PAYLOAD_LEN: u8 = 0x7f;
 /// The seven bits that say: the length is in the next two bytes.
-const LEN_16: u8 = 126;
+pub(crate) const LEN_16: u8 = 126;
 /// The seven bits that say: the length is in the next eight bytes.
 const LEN_64: u8 = 127;
 

@@ -19,8 +19,7 @@ use bytes::{Buf, Bytes};
 
 use crate::proto::copy::copy;
 use crate::proto::deflate::Compressors;
-use crate::proto::frame::{EncodedHeader, FIN, FrameHeader, Opcode, PADDED_SIZE};
-use crate::proto::mask::PIECES_MAX;
+use crate::proto::frame::{EncodedHeader, FIN, FrameHeader, LEN_16, Opcode, PADDED_SIZE};
 
 /// Bytes to send: the protocol appends to it, the transport drains it.
 ///
@@ -188,14 +187,12 @@ impl SendBuffer {
         &mut frame[header.size()..][..n]
     }
 
-    /// Appends a server's message in one frame: a short one in pieces, whose places are looked up
-    /// once.
+    /// Appends a server's message in one frame. The places of a short one are looked up once.
     #[inline(always)]
     pub(crate) fn push_message(&mut self, opcode: Opcode, payload: &[u8]) {
         let n = payload.len();
-        if n < PIECES_MAX
-            && let Ok(len) = u8::try_from(n)
-            && let Some(room) = self.bytes[self.end..].first_chunk_mut::<{ 2 + PIECES_MAX }>()
+        if let Ok(len @ 0..LEN_16) = u8::try_from(n)
+            && let Some(room) = self.bytes[self.end..].first_chunk_mut::<SHORT_FRAME_MAX>()
         {
             [room[0], room[1]] = [FIN | opcode as u8, len];
             copy(payload, &mut room[2..2 + n]);
@@ -284,6 +281,9 @@ impl SendBuffer {
         self.end = pending;
     }
 }
+
+/// The bytes of a frame with a length of 7 bits and no mask, at most.
+const SHORT_FRAME_MAX: usize = 2 + 125;
 
 #[cfg(test)]
 mod tests {
