@@ -123,7 +123,11 @@ fn socks(answers: &'static [&'static [u8]]) -> String {
                 return;
             }
         }
-        let Some(target) = target else { return };
+        let Some(target) = target else {
+            // What is left unread would make a reset of the end.
+            let _ = stream.read(&mut [0; 300]);
+            return;
+        };
         let mut server = TcpStream::connect(target).unwrap();
         let (mut from, mut to) = (stream.try_clone().unwrap(), server.try_clone().unwrap());
         thread::spawn(move || copy(&mut from, &mut to));
