@@ -190,6 +190,18 @@ impl FrameHeader {
         Ok(Some((header, bytes.len() - rest.len())))
     }
 
+    /// That of a message of `len` bytes in one frame, as a server sends it.
+    #[inline]
+    pub(crate) const fn of_message(opcode: Opcode, len: usize) -> Self {
+        Self {
+            fin: true,
+            rsv1: false,
+            opcode,
+            mask: None,
+            payload_len: len as u64,
+        }
+    }
+
     /// The bytes of this header.
     #[inline]
     #[must_use]

@@ -372,7 +372,7 @@ impl<H: Handler> Session<H> {
         }
         // What waits goes first: it may be what keeps us from reading.
         if !cx.buffers.send.is_empty() {
-            self.flush_held(cx)?;
+            self.flush_apart(cx)?;
         }
         let mut reads = 0;
         let mut pending = changed || self.eof || !cx.buffers.recv.is_empty();
@@ -380,7 +380,7 @@ impl<H: Handler> Session<H> {
             if pending {
                 let step = self.consume(cx);
                 if !matches!(step, Step::More) {
-                    match self.pass(step, cx)? {
+                    match self.act_on(step, cx)? {
                         true => continue,
                         false => break,
                     }
@@ -415,9 +415,9 @@ impl<H: Handler> Session<H> {
 
     /// Does what a step other than the last asks for; answers whether the protocol has more to do.
     #[inline(never)]
-    fn pass(&mut self, step: Step, cx: &mut Context<'_, H>) -> io::Result<bool> {
+    fn act_on(&mut self, step: Step, cx: &mut Context<'_, H>) -> io::Result<bool> {
         match step {
-            Step::Full => self.flush_held(cx),
+            Step::Full => self.flush_apart(cx),
             Step::Answer(answer) => self.write_answer(answer, cx).map(|()| true),
             Step::Next => Ok(true),
             Step::More | Step::Wait => Ok(false),

@@ -107,9 +107,9 @@ impl<H: Handler> Session<H> {
         }
     }
 
-    /// As [`flush`](Self::flush), where a call matters little.
+    /// As [`flush`](Self::flush), which is inlined where a turn ends, for the rarer places.
     #[inline(never)]
-    pub(super) fn flush_held(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
+    pub(super) fn flush_apart(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
         self.flush(cx)
     }
 

@@ -205,13 +205,7 @@ impl SendBuffer {
 
     #[inline(never)]
     fn push_long_message(&mut self, opcode: Opcode, payload: &[u8]) {
-        let header = FrameHeader {
-            fin: true,
-            rsv1: false,
-            opcode,
-            mask: None,
-            payload_len: payload.len() as u64,
-        };
+        let header = FrameHeader::of_message(opcode, payload.len());
         copy(payload, self.append_frame(&header.encode(), payload.len()));
     }
 

@@ -15,7 +15,6 @@ use crate::proto::connection::Connection;
 use crate::proto::connection::write::Compress;
 use crate::proto::error::SendError;
 use crate::proto::event::Kind;
-use crate::proto::frame::FrameHeader;
 
 /// A message whose payload is shared by those who queue it and those who keep it.
 ///
@@ -113,14 +112,7 @@ impl Connection {
             return self.send_message(*kind, payload, compress, send);
         }
         self.may_begin(send)?;
-        let header = FrameHeader {
-            fin: true,
-            rsv1: false,
-            opcode: kind.opcode(),
-            mask: None,
-            payload_len: payload.len() as u64,
-        };
-        send.extend(header.encode().as_bytes());
+        send.extend(Self::frame_header(*kind, payload.len()).as_bytes());
         send.share(payload.clone());
         self.timers.sent_message();
         Ok(())

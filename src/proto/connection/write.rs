@@ -178,14 +178,7 @@ impl Connection {
     /// The header of a server's message in one frame.
     #[inline]
     pub(crate) fn frame_header(kind: Kind, len: usize) -> EncodedHeader {
-        let header = FrameHeader {
-            fin: true,
-            rsv1: false,
-            opcode: kind.opcode(),
-            mask: None,
-            payload_len: len as u64,
-        };
-        header.encode()
+        FrameHeader::of_message(kind.opcode(), len).encode()
     }
 
     /// Queues the header of a message whose payload, being large, is not to be copied.

@@ -384,6 +384,7 @@ impl RecvBuffer {
     /// The bytes held among those received.
     #[inline]
     fn received_len(&self) -> usize {
+        // Not the range's `len`, which looks whether it runs backwards: every turn asks.
         (self.message.end - self.message.start) + self.unparsed_len()
     }
 
