@@ -70,6 +70,7 @@
 mod alarm;
 pub mod auth;
 mod backoff;
+mod batch;
 mod buffers;
 mod client;
 mod config;

@@ -251,19 +251,26 @@ impl Topics {
         self.published_size = 0;
         // Mostly all are to one topic: then they are grouped as they come.
         let mut runs = 0;
-        let mut first = 0;
+        let mut end = 0;
         for run in publications.chunk_by(|a, b| a.topic == b.topic) {
+            let first = end;
+            end += key(run.len());
+            let is_for_all = run.iter().all(|publication| publication.except.is_none());
             for subscriber in &self.topics[run[0].topic as usize].subscribers {
-                let had = subscriber.since.saturating_sub(self.published);
-                let to = (first..).zip(run).filter(|(n, publication)| {
-                    had <= u64::from(*n) && Some(subscriber.connection) != publication.except
-                });
-                deliveries.extend(to.map(|(publication, _)| Delivery {
+                // Those before it subscribed it does not get.
+                let before = subscriber.since.saturating_sub(self.published);
+                let mut delivery = Delivery {
                     connection: subscriber.connection,
-                    publication,
-                }));
+                    first: first.max(u32::try_from(before).unwrap_or(end)),
+                    end,
+                };
+                if !is_for_all {
+                    delivery = delivery.without_exceptions(&publications, deliveries);
+                }
+                if delivery.first < end {
+                    deliveries.push(delivery);
+                }
             }
-            first += key(run.len());
             runs += 1;
         }
         if runs > 1 {
@@ -327,11 +334,46 @@ impl Topics {
     }
 }
 
-/// Who is to have which publication of a turn.
+/// Which publications of a turn a connection is to have: some in a row, to one topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Delivery {
     pub(super) connection: u32,
-    pub(super) publication: u32,
+    /// The first of them.
+    first: u32,
+    /// The first that is none of them.
+    end: u32,
+}
+
+impl Delivery {
+    /// Which they are: the same for all who are to have the same.
+    #[inline]
+    pub(super) fn run(self) -> (u32, u32) {
+        (self.first, self.end)
+    }
+
+    /// What it is to have, in order.
+    #[inline]
+    pub(super) fn of(self, publications: &[Publication]) -> &[Publication] {
+        &publications[self.first as usize..self.end as usize]
+    }
+
+    /// Adds to `deliveries` what comes before each that the connection is not to have; returns what
+    /// is left behind the last of those.
+    fn without_exceptions(
+        mut self,
+        publications: &[Publication],
+        deliveries: &mut Vec<Self>,
+    ) -> Self {
+        for at in self.first..self.end {
+            if publications[at as usize].except == Some(self.connection) {
+                if self.first < at {
+                    deliveries.push(Self { end: at, ..self });
+                }
+                self.first = at + 1;
+            }
+        }
+        self
+    }
 }
 
 /// A place in a table that is kept shorter than `u32::MAX`, as the loop's own is.
@@ -354,10 +396,13 @@ mod tests {
     fn take(topics: &mut Topics) -> Vec<(u32, Vec<u8>)> {
         let mut deliveries = Vec::new();
         let publications = topics.take(&mut deliveries);
-        let message = |n: u32| publications[n as usize].message.frame()[2..].to_vec();
-        let read =
-            |delivery: &super::Delivery| (delivery.connection, message(delivery.publication));
-        deliveries.iter().map(read).collect()
+        let read = |delivery: super::Delivery| {
+            let payload =
+                |publication: &super::Publication| publication.message.frame()[2..].to_vec();
+            let payloads = delivery.of(&publications).iter().map(payload);
+            payloads.map(move |payload| (delivery.connection, payload))
+        };
+        deliveries.into_iter().flat_map(read).collect()
     }
 
     #[test]

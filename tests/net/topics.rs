@@ -21,8 +21,8 @@ use crate::support::{CLOSE, PATIENCE, PING, PONG, Raw, TEXT, config, frame, requ
 struct Board {
     seen: Sender<Seen>,
     writes: Arc<AtomicUsize>,
-    /// What keeps a loop that is told to wait.
-    gate: Arc<Mutex<()>>,
+    /// What a loop that is told to wait waits for.
+    pass: Arc<Mutex<Receiver<()>>>,
 }
 
 enum Seen {
@@ -82,7 +82,8 @@ impl Handler for Board {
             }
             "wait" => {
                 let _ = self.seen.send(Seen::Waiting);
-                drop(self.gate.lock());
+                let passed = self.pass.lock().unwrap().recv_timeout(PATIENCE);
+                passed.expect("it is let pass");
                 Ok(())
             }
             "dropped" => {
@@ -111,7 +112,7 @@ struct Group {
     remote: Remote,
     seen: Receiver<Seen>,
     writes: Arc<AtomicUsize>,
-    gate: Arc<Mutex<()>>,
+    pass: Sender<()>,
     thread: JoinHandle<io::Result<()>>,
 }
 
@@ -122,13 +123,13 @@ fn start(threads: usize, config: LoopConfig) -> Group {
     let (seen, receiver) = channel();
     let writes = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&writes);
-    let gate = Arc::<Mutex<()>>::default();
-    let gated = Arc::clone(&gate);
+    let (pass, passes) = channel();
+    let passes = Arc::new(Mutex::new(passes));
     let thread = thread::spawn(move || {
         group.run(|_| Board {
             seen: seen.clone(),
             writes: Arc::clone(&counter),
-            gate: Arc::clone(&gated),
+            pass: Arc::clone(&passes),
         })
     });
     Group {
@@ -136,7 +137,7 @@ fn start(threads: usize, config: LoopConfig) -> Group {
         remote,
         seen: receiver,
         writes,
-        gate,
+        pass,
         thread,
     }
 }
@@ -148,6 +149,11 @@ impl Group {
             Seen::Open(handle) => (raw, handle),
             _ => panic!("it opens first"),
         }
+    }
+
+    /// Until the loop waits, as it was told.
+    fn await_waiting(&self) {
+        while !matches!(self.seen.recv_timeout(PATIENCE).unwrap(), Seen::Waiting) {}
     }
 
     /// How many writes there have been: what they wrote may be here before that is counted.
@@ -187,7 +193,7 @@ fn text(raw: &mut Raw) -> String {
 const SUBSCRIBERS: usize = 1000;
 
 /// As many, each with two subscriptions.
-fn subscribers(group: &Group, request: &str) -> Vec<Raw> {
+fn subscribers(group: &Group, request: &str, count: usize) -> Vec<Raw> {
     allow_descriptors();
     let open = |_| {
         let mut raw = Raw::connect(group.address);
@@ -198,7 +204,7 @@ fn subscribers(group: &Group, request: &str) -> Vec<Raw> {
         }
         raw
     };
-    (0..SUBSCRIBERS).map(open).collect()
+    (0..count).map(open).collect()
 }
 
 /// Two for each connection are more than the usual limit, which is there for `select`.
@@ -250,7 +256,7 @@ fn subscribers_get_what_is_published_and_nobody_else() {
 #[test]
 fn several_publications_in_one_turn_are_one_write_for_each_subscriber() {
     let group = start(1, config(Config::default()));
-    let mut raws = subscribers(&group, &request("/"));
+    let mut raws = subscribers(&group, &request("/"), SUBSCRIBERS);
     let (mut publisher, _) = group.open();
     assert_quiet(&mut publisher);
     let before = group.writes();
@@ -278,23 +284,99 @@ fn several_publications_in_one_turn_are_one_write_for_each_subscriber() {
 #[test]
 fn what_is_published_before_much_is_delivered_leaves_with_it() {
     let group = start(1, config(Config::default()));
-    let mut raws = subscribers(&group, &request("/"));
+    let mut raws = subscribers(&group, &request("/"), SUBSCRIBERS);
     let (mut publisher, _) = group.open();
     let (mut other, _) = group.open();
     assert_quiet(&mut publisher);
     let before = group.writes();
-    let gate = group.gate.lock().unwrap();
     publisher.send(&[frame(TEXT, b"pub x 1"), frame(TEXT, b"wait")].concat());
-    while !matches!(group.seen.recv_timeout(PATIENCE).unwrap(), Seen::Waiting) {}
+    group.await_waiting();
     // The loop has waited for sockets before this is readable.
     tell(&mut other, "pub x 2");
-    drop(gate);
+    group.pass.send(()).unwrap();
     for raw in &mut raws {
         assert_eq!([text(raw), text(raw)], ["1", "2"]);
     }
     assert_quiet(&mut publisher);
     assert_eq!(group.writes() - before, SUBSCRIBERS + 1, "and the Pong's");
     group.stop();
+}
+
+/// A loop that is had to find one thing at each look: while it stands still at what it has found,
+/// the next is sent.
+struct Looks {
+    group: Group,
+    subscribers: Vec<Raw>,
+    others: std::vec::IntoIter<Raw>,
+    /// Those of the others that have sent something.
+    done: Vec<Raw>,
+}
+
+impl Looks {
+    fn new(audience: usize) -> Self {
+        let group = start(1, config(Config::default()));
+        let subscribers = subscribers(&group, &request("/"), audience);
+        let mut others: Vec<Raw> = (0..40).map(|_| group.open().0).collect();
+        assert_quiet(&mut others[0]);
+        subscribers[0].0.set_nonblocking(true).unwrap();
+        Self {
+            group,
+            subscribers,
+            others: others.into_iter(),
+            done: Vec::new(),
+        }
+    }
+
+    /// Has the loop find what one of the others says, and stand still; answers whether the
+    /// subscribers have got something.
+    fn find(&mut self, what: &str) -> bool {
+        let mut other = self.others.next().unwrap();
+        other.send(&[frame(TEXT, what.as_bytes()), frame(TEXT, b"wait")].concat());
+        if !self.done.is_empty() {
+            self.group.pass.send(()).unwrap();
+        }
+        self.group.await_waiting();
+        self.done.push(other);
+        self.subscribers[0].0.peek(&mut [0]).is_ok()
+    }
+
+    /// How many publications are gathered before they are delivered, if there is always one more.
+    fn gathered(&mut self, publication: &str) -> usize {
+        let what = format!("pub x {publication}");
+        (0..40).position(|_| self.find(&what)).unwrap()
+    }
+
+    fn stop(self) {
+        self.group.pass.send(()).unwrap();
+        self.group.stop();
+    }
+}
+
+#[test]
+fn what_is_gathered_has_an_end() {
+    // A look a subscriber, after the one that found the first.
+    for audience in [16, 20] {
+        let mut looks = Looks::new(audience);
+        assert_eq!(looks.gathered("1"), 1 + audience);
+        looks.stop();
+    }
+    // And 64 KiB.
+    let mut looks = Looks::new(20);
+    assert_eq!(looks.gathered(&"1".repeat(16 << 10)), 4);
+    looks.stop();
+}
+
+#[test]
+fn nothing_is_gathered_for_few_nor_while_others_are_ready() {
+    let mut looks = Looks::new(15);
+    assert_eq!(looks.gathered("1"), 1);
+    looks.stop();
+
+    let mut looks = Looks::new(16);
+    assert!(!looks.find("pub x 1"));
+    assert!(!looks.find("sub z"), "it looks");
+    assert!(looks.find("pub x 2"), "it did not look again");
+    looks.stop();
 }
 
 #[cfg(feature = "deflate")]
@@ -315,7 +397,7 @@ fn publications_are_compressed_once_for_all_who_can_share_them() {
     );
     let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
     let offering = request("/").replace("\r\n\r\n", &format!("\r\n{offer}"));
-    let mut raws = subscribers(&group, &offering);
+    let mut raws = subscribers(&group, &offering, SUBSCRIBERS);
     let mut plain = group.open().0;
     assert_eq!(ask(&mut plain, "sub x"), "Ok(true)");
     let (mut publisher, _) = group.open();
@@ -478,9 +560,8 @@ fn what_a_full_mailbox_loses_is_counted_for_each_subscriber() {
     let [mut here, mut there] = loops.map(Option::unwrap);
     assert_eq!(ask(&mut here, "sub x"), "Ok(true)");
     assert_eq!(ask(&mut there, "sub x"), "Ok(true)");
-    let kept = group.gate.lock().unwrap();
     tell(&mut there, "wait");
-    while !matches!(group.seen.recv_timeout(PATIENCE).unwrap(), Seen::Waiting) {}
+    group.await_waiting();
     // Each in a turn of its own.
     for word in ["1", "2", "3", "4", "5"] {
         tell(&mut here, &format!("pub x {word}"));
@@ -490,7 +571,7 @@ fn what_a_full_mailbox_loses_is_counted_for_each_subscriber() {
     let refused = group.remote.publish("x", &Prepared::text("6"));
     assert!(matches!(refused, Err(RemoteError::Full)));
     assert_eq!(text(&mut here), "6");
-    drop(kept);
+    group.pass.send(()).unwrap();
     assert_eq!(
         (text(&mut there), text(&mut there)),
         ("1".into(), "2".into())

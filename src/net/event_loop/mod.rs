@@ -24,6 +24,7 @@ use slab::Slab;
 use tracing::{error, info, warn};
 
 use crate::net::alarm::Alarm;
+use crate::net::batch::Batch;
 use crate::net::buffers::Buffers;
 use crate::net::config::LoopConfig;
 use crate::net::connect::{ConnectOptions, Connecting, Plan};
@@ -86,6 +87,12 @@ pub struct EventLoop<H: Handler> {
     /// The memory of what was taken from the mailbox, and of what was published.
     items: Vec<Item>,
     deliveries: Vec<Delivery>,
+    batch: Batch,
+    /// Whether the last turn delivered to many, so that this one need not wait to see what has come
+    /// meanwhile.
+    has_delivered_much: bool,
+    /// Whether it paid the last time to look for publications before others were delivered.
+    gathers: bool,
     /// The last connections are closing.
     draining: Option<Draining>,
 }
@@ -124,6 +131,9 @@ impl<H: Handler> EventLoop<H> {
             turned_away: 0,
             items: Vec::new(),
             deliveries: Vec::new(),
+            batch: Batch::default(),
+            has_delivered_much: false,
+            gathers: false,
             draining: None,
         };
         for listener in seed.listeners {
@@ -341,7 +351,7 @@ impl<H: Handler> EventLoop<H> {
 
     /// How long there is nothing to do, unless a socket becomes ready; `None`: for ever.
     fn patience(&mut self) -> Option<Duration> {
-        if !self.again.is_empty() || !self.hub.is_quiet() {
+        if !self.again.is_empty() || !self.hub.is_quiet() || self.has_delivered_much {
             return Some(Duration::ZERO);
         }
         let draining = self.draining.as_ref().and_then(Draining::wake_at);

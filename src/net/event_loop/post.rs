@@ -12,16 +12,17 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use crate::net::batch::{BATCH_MAX, Batch};
 use crate::net::event_loop::EventLoop;
 use crate::net::handler::Handler;
 use crate::net::mailbox::{Content, Item, Letter, Lost, Post};
 use crate::net::remote::Undelivered;
+use crate::net::session::Context;
+use crate::net::topics::{Delivery, Publication};
 
 /// As many subscribers have a loop look once more for what else is published: a look costs about a
 /// tenth of a write.
 const SUBSCRIBERS_A_LOOK: usize = 16;
-/// Nothing is looked for beyond so many bytes of publications: a write for these costs by its bytes.
-const GATHERED_MAX: usize = 64 << 10;
 
 impl<H: Handler> EventLoop<H> {
     /// Takes what other threads have sent.
@@ -110,16 +111,25 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 
-    /// Reads what comes before it pays to deliver what has been published. Each look that brings
-    /// publications is followed by as many as the first, up to a look a subscriber. What else is
-    /// ready ends it, and so does much that is published: neither is to keep subscribers waiting,
-    /// nor the latter to fill the memory.
+    /// Reads what comes before it pays to deliver what has been published: at a look, or at as many
+    /// as pay where publications come apace. Each look that brings publications is followed by as
+    /// many, up to a look a subscriber. What else is ready ends it, and so does much that is
+    /// published: neither is to keep subscribers waiting, nor the latter to fill the memory.
     pub(super) fn gather_publications(&mut self) {
+        let is_pressed = mem::take(&mut self.has_delivered_much);
+        let has_paid = mem::take(&mut self.gathers);
         let audience = self.hub.topics.audience();
-        let patience = audience / SUBSCRIBERS_A_LOOK;
-        let mut left = patience;
+        if audience < SUBSCRIBERS_A_LOOK {
+            return;
+        }
+        // They come apace if this came while others were delivered, or if it paid the last time.
+        let looks = audience / SUBSCRIBERS_A_LOOK;
+        let mut left = match is_pressed || has_paid {
+            true => looks,
+            false => 1,
+        };
         for _ in 0..audience {
-            if left == 0 || self.hub.topics.published_size() >= GATHERED_MAX {
+            if left == 0 || self.hub.topics.published_size() >= BATCH_MAX {
                 break;
             }
             left -= 1;
@@ -139,7 +149,8 @@ impl<H: Handler> EventLoop<H> {
             if self.hub.topics.published() - before < ready {
                 break;
             }
-            left = patience;
+            self.gathers = true;
+            left = looks;
         }
     }
 
@@ -154,16 +165,57 @@ impl<H: Handler> EventLoop<H> {
         }
         let mut deliveries = mem::take(&mut self.deliveries);
         let publications = self.hub.topics.take(&mut deliveries);
+        let mut batch = mem::take(&mut self.batch);
         for group in deliveries.chunk_by(|a, b| a.connection == b.connection) {
+            if let [alone] = group
+                && self.hand_on(*alone, &publications, &mut batch)
+            {
+                continue;
+            }
             self.visit(group[0].connection, |session, cx| {
-                let messages = group
-                    .iter()
-                    .map(|delivery| &publications[delivery.publication as usize].message);
-                session.deliver_published(messages, cx)
+                let all = group.iter().flat_map(|delivery| delivery.of(&publications));
+                session.deliver_published(all.map(|publication| &publication.message), cx)
             });
         }
+        batch.forget();
+        self.batch = batch;
+        self.has_delivered_much = deliveries.len() >= SUBSCRIBERS_A_LOOK;
         deliveries.clear();
         self.deliveries = deliveries;
+    }
+
+    /// Delivers what many get in a row as they do, in a write of what was put together once for all;
+    /// answers whether that is done.
+    #[inline]
+    fn hand_on(
+        &mut self,
+        delivery: Delivery,
+        publications: &[Publication],
+        batch: &mut Batch,
+    ) -> bool {
+        let Some(session) = self.sessions.get_mut(delivery.connection as usize) else {
+            return true;
+        };
+        if !batch.hold(delivery, publications) {
+            return false;
+        }
+        let frames = batch.frames(delivery, publications);
+        let mut cx = Context {
+            handler: &mut self.handler,
+            buffers: &mut self.buffers,
+            hub: &mut self.hub,
+            config: &self.config,
+            registry: self.poll.registry(),
+            revivals: &mut self.revivals,
+        };
+        match session.hand_on(frames, batch.kinds(), &mut cx) {
+            None => return false,
+            Some(Ok(sent)) if sent == frames.len() && !self.buffers.are_in_use() => {}
+            Some(written) => self.visit(delivery.connection, |session, cx| {
+                session.follow_up(frames, written, cx)
+            }),
+        }
+        true
     }
 
     fn return_to_sender(&mut self, letter: Letter) {

@@ -1,6 +1,7 @@
 //! One session from its first turn to its last, as a loop would drive it: with a scripted kernel,
 //! a clock that is moved when nothing else happens, and an other end in memory.
 
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,19 +21,30 @@ use crate::net::handler::{Handler, Message};
 use crate::net::hub::{Hub, Place};
 use crate::net::peer::Peer;
 use crate::net::session::{Context, Flow, Session};
-use crate::proto::{Acceptance, ClientRequest, Config, Refusal, Request, SendError};
+use crate::proto::{Acceptance, ClientRequest, Config, Prepared, Refusal, Request, SendError};
 
 /// What we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum We {
     Serve,
+    /// A server that publishes what it receives to whom it comes from.
+    Publish,
     Connect,
     /// Through an HTTP proxy.
     ConnectByProxy,
 }
 
 impl We {
-    pub(super) const ALL: [Self; 3] = [Self::Serve, Self::Connect, Self::ConnectByProxy];
+    pub(super) const ALL: [Self; 4] = [
+        Self::Serve,
+        Self::Publish,
+        Self::Connect,
+        Self::ConnectByProxy,
+    ];
+
+    pub(super) fn is_server(self) -> bool {
+        matches!(self, Self::Serve | Self::Publish)
+    }
 }
 
 /// What the other end says, in pieces of which sizes, and how it leaves.
@@ -53,10 +65,13 @@ pub(super) struct Outcome {
     pub(super) counts: Counts,
 }
 
-/// Echoes, and remembers what it is told.
+/// Echoes, or has it published, and remembers what it is told.
 #[derive(Default)]
 struct Witness {
     messages: usize,
+    publishes: bool,
+    /// What is to be delivered after the turn.
+    published: Vec<Prepared>,
     ends: Vec<&'static str>,
 }
 
@@ -75,7 +90,13 @@ impl Handler for Witness {
     ) -> Result<(), SendError> {
         assert!(self.ends.is_empty(), "a message after the end");
         self.messages += 1;
-        peer.send(message)
+        match message {
+            Message::Binary(data) if self.publishes => {
+                self.published.push(Prepared::binary(data));
+                Ok(())
+            }
+            message => peer.send(message),
+        }
     }
 
     fn end(&mut self, _: Option<()>, end: &End) {
@@ -87,8 +108,8 @@ impl Handler for Witness {
 pub(super) fn run(we: We, wire: Wire, talk: &Talk, script: Script) -> Outcome {
     let config = LoopConfig {
         protocol: Arc::new(Config {
-            // Small enough that backpressure is felt.
-            send_queue_max: 4 << 10,
+            // Small enough that backpressure is felt, but for publications, which are then dropped.
+            send_queue_max: if we == We::Publish { 1 << 20 } else { 4 << 10 },
             ..Config::default()
         }),
         ..LoopConfig::default()
@@ -97,14 +118,15 @@ pub(super) fn run(we: We, wire: Wire, talk: &Talk, script: Script) -> Outcome {
     let poll = Poll::new().unwrap();
     let mut hub = Hub::new(0, seed.remote(), Instant::now(), config.subscriptions_max);
     let (mut handler, mut buffers, mut revivals) = (Witness::default(), Buffers::default(), vec![]);
+    handler.publishes = we == We::Publish;
     let kernel = Kernel::new(script);
     let mut session = Some(session(we, wire, &kernel, hub.now));
     let mut other = other(we, wire, talk);
     let mut pieces = talk.pieces.iter().copied().cycle();
     let mut on_its_way: Vec<u8> = Vec::new();
     // A client's first turn comes without anything that happens to it: there is no socket yet.
-    let (mut again, mut deadlines) = (we != We::Serve, 0);
-    let mut has_socket = we == We::Serve;
+    let (mut again, mut deadlines) = (!we.is_server(), 0);
+    let mut has_socket = we.is_server();
     while let Some(ours) = &mut session {
         other.receive(&kernel.departed());
         on_its_way.extend(other.outgoing());
@@ -134,11 +156,15 @@ pub(super) fn run(we: We, wire: Wire, talk: &Talk, script: Script) -> Outcome {
             revivals: &mut revivals,
         };
         let before = kernel.counts();
-        let flow = match event {
+        let mut flow = match event {
             Some(ready) => ours.handle_ready(ready, &mut cx),
             None if again => ours.handle_again(&mut cx),
             None => ours.handle_timeout(&mut cx),
         };
+        let published = mem::take(&mut cx.handler.published);
+        if flow != Flow::Drop && !published.is_empty() {
+            flow = flow.max(deliver(ours, &published, &mut cx));
+        }
         let after = kernel.counts();
         let calls = (after.recv + after.send) - (before.recv + before.send);
         // Each call moves a byte, or is the last of its kind in the turn; a turn has some reads
@@ -162,12 +188,27 @@ pub(super) fn run(we: We, wire: Wire, talk: &Talk, script: Script) -> Outcome {
     }
 }
 
+/// Delivers as the loop does.
+fn deliver(
+    session: &mut Session<Witness>,
+    published: &[Prepared],
+    cx: &mut Context<'_, Witness>,
+) -> Flow {
+    let frames: Vec<&[u8]> = published.iter().map(Prepared::frame).collect();
+    let frames = frames.concat();
+    match session.hand_on(&frames, (0, published.len() as u64), cx) {
+        None => session.deliver_published(published.iter(), cx),
+        Some(Ok(sent)) if sent == frames.len() && !cx.buffers.are_in_use() => Flow::Keep,
+        Some(written) => session.follow_up(&frames, written, cx),
+    }
+}
+
 fn session(we: We, wire: Wire, kernel: &Kernel, now: Instant) -> Session<Witness> {
     let place = Place {
         index: 0,
         generation: 1,
     };
-    if we == We::Serve {
+    if we.is_server() {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let transport = wire.transport(kernel.socket());
         return Session::accepted(transport, address, place, now, false);
@@ -192,7 +233,7 @@ fn session(we: We, wire: Wire, kernel: &Kernel, now: Instant) -> Session<Witness
 
 fn other(we: We, wire: Wire, talk: &Talk) -> Far {
     match we {
-        We::Serve => Far::client(wire, &talk.messages, talk.says_close),
+        We::Serve | We::Publish => Far::client(wire, &talk.messages, talk.says_close),
         We::Connect | We::ConnectByProxy => {
             let is_proxied = we == We::ConnectByProxy;
             Far::server(wire, &talk.messages, talk.says_close, is_proxied)

@@ -123,7 +123,7 @@ fn each_call_may_fail() {
         assert_eq!(expected.ends, ["closed"], "{we:?}, {wire:?}");
         let calls = expected.counts;
         assert!(calls.recv > 10 && calls.send >= 3, "{calls:?}");
-        assert!((calls.connect > 0) == (we != We::Serve), "{calls:?}");
+        assert!((calls.connect > 0) != we.is_server(), "{calls:?}");
         for (kind, label) in [
             (ErrorKind::ConnectionReset, "reset"),
             (ErrorKind::BrokenPipe, "reset"),
@@ -175,7 +175,7 @@ fn check_end(we: We, outcome: &Outcome, expected: &Outcome, label: &'static str)
     // On the way to a server any failure is one of the way; after the closing handshake it makes
     // no difference any more.
     let on_the_way = match we {
-        We::Serve => label,
+        We::Serve | We::Publish => label,
         We::Connect | We::ConnectByProxy => "connect-failed",
     };
     assert_eq!(outcome.ends.len(), 1, "{:?}", outcome.ends);
@@ -192,7 +192,7 @@ fn check_end(we: We, outcome: &Outcome, expected: &Outcome, label: &'static str)
 
 #[test]
 fn a_client_that_cannot_have_its_socket_is_told_once() {
-    for (we, wire, talk) in all().filter(|(we, ..)| *we != We::Serve) {
+    for (we, wire, talk) in all().filter(|(we, ..)| !we.is_server()) {
         for call in [Call::Register, Call::Reregister] {
             let failure = io::Error::from_raw_os_error(ENOSPC);
             calls::fail(call, [Some(failure)]);

@@ -131,6 +131,13 @@ impl Counters {
         self.sent.message(kind);
     }
 
+    /// So many text and binary messages left at once.
+    #[inline]
+    pub(in crate::net) fn sent_together(&self, (texts, binaries): (u64, u64)) {
+        self.sent.text.add(texts);
+        self.sent.binary.add(binaries);
+    }
+
     /// A message was queued, unless it was refused.
     #[inline]
     pub(in crate::net) fn count_sent(

@@ -1,5 +1,7 @@
 //! What comes to a session from elsewhere than its peer: from other threads, and from topics.
 
+use std::io;
+
 use crate::net::end::EndWhy;
 use crate::net::handler::Handler;
 use crate::net::hub::Hub;
@@ -33,6 +35,55 @@ impl<H: Handler> Session<H> {
             }
             true
         })
+    }
+
+    /// Writes at once what was published, as others get it, if nothing is in the way: nothing of it
+    /// is copied or queued then. `None` if something is, and nothing was done; else what the write
+    /// came to, which [`follow`](Self::follow_up) goes on from if that was not all.
+    #[inline]
+    pub(in crate::net) fn hand_on(
+        &mut self,
+        frames: &[u8],
+        kinds: (u64, u64),
+        cx: &mut Context<'_, H>,
+    ) -> Option<io::Result<usize>> {
+        let State::Open(connection, _) = &mut self.state else {
+            return None;
+        };
+        let is_free = self.writable && self.held.is_none() && self.link.extras.is_none();
+        if !is_free || !connection.begin_encoded(frames.len()) {
+            return None;
+        }
+        cx.hub.counters.sent_together(kinds);
+        let scratch = &mut cx.buffers.scratch;
+        let written = self.write(frames, scratch, cx.hub, cx.handler);
+        if let Ok(sent) = written
+            && sent == frames.len()
+        {
+            self.wrote(sent, sent, cx);
+        }
+        Some(written)
+    }
+
+    /// Goes on from what a write of `frames` at once came to.
+    #[inline(never)]
+    pub(in crate::net) fn follow_up(
+        &mut self,
+        frames: &[u8],
+        written: io::Result<usize>,
+        cx: &mut Context<'_, H>,
+    ) -> Flow {
+        match written {
+            Ok(sent) => self.work(cx, |session, cx| {
+                let left = &frames[sent..];
+                if !left.is_empty() {
+                    cx.buffers.send.extend(left);
+                    session.wrote(sent, frames.len(), cx);
+                }
+                false
+            }),
+            Err(error) => self.break_off(error, cx),
+        }
     }
 
     /// What was published for it.

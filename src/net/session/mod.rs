@@ -115,7 +115,7 @@ pub(super) struct Readiness {
 }
 
 /// What becomes of a session after a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Flow {
     /// It waits for its socket or its deadline.
     Keep,

@@ -130,7 +130,7 @@ impl<H: Handler> Session<H> {
 
     /// Writes `bytes` once; answers how many were taken.
     #[inline(always)]
-    fn write(
+    pub(super) fn write(
         &mut self,
         bytes: &[u8],
         scratch: &mut Scratch,
@@ -147,7 +147,7 @@ impl<H: Handler> Session<H> {
 
     /// Takes note of a write: `sent` of `size` bytes were taken, and what is left is queued.
     #[inline]
-    fn wrote(&mut self, sent: usize, size: usize, cx: &mut Context<'_, H>) {
+    pub(super) fn wrote(&mut self, sent: usize, size: usize, cx: &mut Context<'_, H>) {
         // The kernel took less than it was given, so it is full, and will say when it is not.
         self.writable = sent == size;
         // Room where there was none: the peer has read.

@@ -169,6 +169,20 @@ impl Connection {
         Ok(true)
     }
 
+    /// Begins whole messages of which there are the frames, `len` bytes of them, and nothing is
+    /// queued: so many peers have the same bytes written. Answers whether that may be.
+    #[cfg(feature = "net")]
+    #[inline]
+    pub(crate) fn begin_encoded(&mut self, len: usize) -> bool {
+        debug_assert_eq!(self.short_ways, ShortWays::of(self));
+        let is_server = self.short_ways.mask == super::mask_bit(Role::Client);
+        let may = is_server && self.short_ways.sends && len <= self.config.send_queue_max;
+        if may {
+            self.timers.sent_message();
+        }
+        may
+    }
+
     /// Queues the message that was [begun](Self::begin_unqueued), after all.
     #[cfg(feature = "net")]
     pub(crate) fn queue_begun(&mut self, kind: Kind, payload: &[u8], send: &mut SendBuffer) {
