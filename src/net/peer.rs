@@ -219,7 +219,9 @@ impl Peer<'_> {
         let (kind, payload) = match message {
             Message::Text(text) => (Kind::Text, text.as_bytes()),
             Message::Binary(data) => (Kind::Binary, data),
-            Message::Chunk(Chunk { kind, data, last }) => return self.send_chunk(kind, data, last),
+            Message::Chunk(Chunk { kind, data, last }) => {
+                return self.apart().send_chunk(kind, data, last);
+            }
         };
         let sent = self.send_message(kind, payload);
         self.hub.counters.count_sent(kind, sent)
@@ -228,7 +230,7 @@ impl Peer<'_> {
     /// Of the chunk's parts, since a whole one would be passed in memory, and every message kept
     /// there for it.
     #[inline(never)]
-    fn send_chunk(&mut self, kind: Kind, data: &[u8], last: bool) -> Result<(), SendError> {
+    fn send_chunk(mut self, kind: Kind, data: &[u8], last: bool) -> Result<(), SendError> {
         self.queue_answer();
         let chunk = Chunk { kind, data, last };
         let sent = self.connection.send_chunk(chunk, self.send);
@@ -262,8 +264,11 @@ impl Peer<'_> {
 
     #[inline(always)]
     fn send_message(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
-        if !self.received.is_empty() && self.answers(kind, payload)? {
-            return Ok(());
+        if !self.received.is_empty() {
+            self.answer = self.apart().answers(kind, payload)?;
+            if self.answer.is_some() {
+                return Ok(());
+            }
         }
         self.connection
             .send_message(kind, payload, Compress::Threshold, self.send)
@@ -272,17 +277,30 @@ impl Peer<'_> {
     /// Whether a message is what was received, which goes back as it is, with nothing before it: it
     /// need not be copied.
     #[inline(never)]
-    fn answers(&mut self, kind: Kind, payload: &[u8]) -> Result<bool, SendError> {
+    fn answers(mut self, kind: Kind, payload: &[u8]) -> Result<Option<Kind>, SendError> {
         if ptr::eq(payload, self.received)
             && self.answer.is_none()
             && self.send.is_empty()
             && self.connection.begin_unqueued(payload.len(), self.send)?
         {
-            self.answer = Some(kind);
-            return Ok(true);
+            return Ok(Some(kind));
         }
         self.queue_answer();
-        Ok(false)
+        Ok(None)
+    }
+
+    /// The same peer for a function that is not inlined, and that takes over the answer that is to
+    /// leave: this one then need not be anywhere in memory.
+    #[inline(always)]
+    pub(super) fn apart(&mut self) -> Peer<'_> {
+        Peer {
+            link: self.link,
+            hub: self.hub,
+            connection: self.connection,
+            send: self.send,
+            received: self.received,
+            answer: self.answer.take(),
+        }
     }
 
     /// Queues the answer that was to leave from where the message lies: something follows it.

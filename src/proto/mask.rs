@@ -49,7 +49,7 @@ impl MaskingKey {
     #[inline(always)]
     fn apply_any<const SEEING: bool>(self, payload: &mut [u8]) -> u64 {
         match payload.len() < PIECES_MAX {
-            true => apply_pieces(self, payload),
+            true => apply_pieces::<SEEING>(self, payload),
             false => self.apply_seeing::<SEEING>(payload),
         }
     }
@@ -194,21 +194,21 @@ fn apply_words<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
 /// The algorithm for less than 64 bytes: in as many pieces as their number has bits, the largest
 /// first, without a loop.
 #[inline(always)]
-fn apply_pieces(key: MaskingKey, payload: &mut [u8]) -> u64 {
+fn apply_pieces<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
     let mut seen = 0;
-    let rest = apply_piece::<32>(key, payload, &mut seen);
-    let rest = apply_piece::<16>(key, rest, &mut seen);
-    let rest = apply_piece::<8>(key, rest, &mut seen);
-    let rest = apply_piece::<4>(key, rest, &mut seen);
+    let rest = apply_piece::<SEEING, 32>(key, payload, &mut seen);
+    let rest = apply_piece::<SEEING, 16>(key, rest, &mut seen);
+    let rest = apply_piece::<SEEING, 8>(key, rest, &mut seen);
+    let rest = apply_piece::<SEEING, 4>(key, rest, &mut seen);
     match rest.is_empty() {
         true => seen,
-        false => seen | apply_words::<true>(key, rest),
+        false => seen | apply_words::<SEEING>(key, rest),
     }
 }
 
 /// Masks a piece of `N` bytes if their number has that bit; returns what is left.
 #[inline(always)]
-fn apply_piece<'a, const N: usize>(
+fn apply_piece<'a, const SEEING: bool, const N: usize>(
     key: MaskingKey,
     payload: &'a mut [u8],
     seen: &mut u64,
@@ -217,8 +217,21 @@ fn apply_piece<'a, const N: usize>(
         return payload;
     }
     let (piece, rest) = payload.split_at_mut(N);
-    *seen |= apply_words::<true>(key, piece);
+    match SEEING {
+        true => *seen |= apply_words::<true>(key, piece),
+        false => apply_halves(key, piece),
+    }
     rest
+}
+
+/// As [`apply_words`], where the key is not worth doubling first.
+#[inline(always)]
+fn apply_halves(key: MaskingKey, payload: &mut [u8]) {
+    let half = u32::from_ne_bytes(key.0);
+    let (halves, _) = payload.as_chunks_mut::<4>();
+    for bytes in halves {
+        *bytes = (u32::from_ne_bytes(*bytes) ^ half).to_ne_bytes();
+    }
 }
 
 #[inline(always)]

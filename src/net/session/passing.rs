@@ -213,6 +213,7 @@ impl<H: Handler> Session<H> {
         };
         let Buffers { recv, send, .. } = &mut *cx.buffers;
         let addresses = recv.addresses();
+        let mut is_noted = false;
         let why = loop {
             let mut peer = Peer {
                 link: &mut self.link,
@@ -224,8 +225,10 @@ impl<H: Handler> Session<H> {
             };
             let message = match peer.connection.look(recv, peer.send) {
                 Look::Whole(whole) => {
-                    let now = peer.hub.now;
-                    let Some(message) = peer.connection.take(now, whole, recv, peer.send) else {
+                    if !mem::replace(&mut is_noted, true) {
+                        peer.connection.note_message(peer.hub.now);
+                    }
+                    let Some(message) = peer.connection.take(whole, recv, peer.send) else {
                         continue;
                     };
                     if let Err(quota) = peer.meter(cx.config) {
@@ -236,7 +239,7 @@ impl<H: Handler> Session<H> {
                     Message::from(message)
                 }
                 Look::Nothing => return Step::More,
-                Look::Other => match peer.hear(recv, cx.handler, data, cx.config) {
+                Look::Other => match peer.apart().hear(recv, cx.handler, data, cx.config) {
                     Heard::Message(message) => message,
                     Heard::Told => continue,
                     Heard::Nothing if send.len() >= connection.config().send_queue_max => {
@@ -266,7 +269,7 @@ impl<H: Handler> Session<H> {
                     }
                 }
                 Err(error) => {
-                    peer.queue_answer();
+                    peer.apart().queue_answer();
                     match error {
                         SendError::Closed => {}
                         SendError::QueueFull { queued }
@@ -275,7 +278,7 @@ impl<H: Handler> Session<H> {
                             self.close_slow_reader(queued, cx);
                             return Step::Next;
                         }
-                        _ => peer.fail(error),
+                        _ => peer.apart().fail(error),
                     }
                 }
             }

@@ -191,7 +191,8 @@ impl SendBuffer {
     #[inline(always)]
     pub(crate) fn push_message(&mut self, opcode: Opcode, payload: &[u8]) {
         let n = payload.len();
-        if let Ok(len @ 0..LEN_16) = u8::try_from(n)
+        if n < usize::from(LEN_16)
+            && let Ok(len) = u8::try_from(n)
             && let Some(room) = self.bytes[self.end..].first_chunk_mut::<SHORT_FRAME_MAX>()
         {
             [room[0], room[1]] = [FIN | opcode as u8, len];

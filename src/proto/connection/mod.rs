@@ -84,9 +84,20 @@ struct ShortWays {
     mask: u8,
     /// A message is received so if it has fewer bytes: 0 within another, and at the end.
     message_end: u16,
-    /// A message is sent so if there is room in the queue: not with compression, within another
-    /// message, or at the end.
-    sends: bool,
+    /// How a message is sent, if there is room in the queue.
+    sends: Sends,
+}
+
+/// The short ways of a message that is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sends {
+    /// None: with compression, within another message, and at the end.
+    #[default]
+    Otherwise,
+    /// A server's.
+    Plain,
+    /// A client's.
+    Masked,
 }
 
 /// What [`Connection::look`] finds.
@@ -158,10 +169,13 @@ impl Connection {
         send: &mut SendBuffer,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         match self.look(recv, send) {
-            Look::Whole(whole) => match self.take(now, whole, recv, send) {
-                Some(message) => Ok(Some(message.into())),
-                None => self.poll_end(),
-            },
+            Look::Whole(whole) => {
+                self.note_message(now);
+                match self.take(whole, recv, send) {
+                    Some(message) => Ok(Some(message.into())),
+                    None => self.poll_end(),
+                }
+            }
             Look::Nothing => Ok(None),
             Look::Other => self.poll_any(now, recv, send),
         }
@@ -210,10 +224,13 @@ impl Connection {
             Err(error) => return Err(self.fail(error, send)),
         };
         Ok(Some(match step {
-            Step::Whole(whole) => match self.take(now, whole, recv, send) {
-                Some(message) => message.into(),
-                None => return self.poll_end(),
-            },
+            Step::Whole(whole) => {
+                self.note_message(now);
+                match self.take(whole, recv, send) {
+                    Some(message) => message.into(),
+                    None => return self.poll_end(),
+                }
+            }
             Step::Gathered(kind, region) => {
                 self.timers.received_message(now);
                 match kind {
@@ -277,12 +294,10 @@ impl Connection {
     #[inline(always)]
     pub(crate) fn take<'b>(
         &mut self,
-        now: Instant,
         whole: Whole,
         recv: &'b mut RecvBuffer,
         send: &mut SendBuffer,
     ) -> Option<Data<'b>> {
-        self.timers.received_message(now);
         let Whole {
             kind,
             header,
@@ -299,6 +314,12 @@ impl Connection {
                 }
             },
         }
+    }
+
+    /// A message was received, or several were, before anything that looks at the clock.
+    #[inline]
+    pub(crate) fn note_message(&mut self, now: Instant) {
+        self.timers.received_message(now);
     }
 
     /// Finds the short ways anew, when something that they follow from has changed.
@@ -340,7 +361,11 @@ impl ShortWays {
         Self {
             mask: mask_bit(connection.role().peer()),
             message_end: if reads { message_end } else { 0 },
-            sends,
+            sends: match connection.role() {
+                _ if !sends => Sends::Otherwise,
+                Role::Server => Sends::Plain,
+                Role::Client => Sends::Masked,
+            },
         }
     }
 }

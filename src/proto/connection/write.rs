@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::proto::buffer::SendBuffer;
-use crate::proto::connection::{Connection, ShortWays, State};
+use crate::proto::connection::{Connection, Sends, ShortWays, State};
 use crate::proto::copy::copy;
 use crate::proto::error::SendError;
 use crate::proto::event::{Chunk, Event, Kind};
@@ -175,8 +175,7 @@ impl Connection {
     #[inline]
     pub(crate) fn begin_encoded(&mut self, len: usize) -> bool {
         debug_assert_eq!(self.short_ways, ShortWays::of(self));
-        let is_server = self.short_ways.mask == super::mask_bit(Role::Client);
-        let may = is_server && self.short_ways.sends && len <= self.config.send_queue_max;
+        let may = self.short_ways.sends == Sends::Plain && len <= self.config.send_queue_max;
         if may {
             self.timers.sent_message();
         }
@@ -323,15 +322,20 @@ impl Connection {
         send: &mut SendBuffer,
     ) -> Result<(), SendError> {
         debug_assert_eq!(self.short_ways, ShortWays::of(self));
-        if self.short_ways.sends && send.len() < self.config.send_queue_max {
-            self.timers.sent_message();
-            match self.masking {
-                None => send.push_message(kind.opcode(), payload),
-                Some(_) => self.queue(true, kind.opcode(), payload, send),
+        let has_room = send.len() < self.config.send_queue_max;
+        match self.short_ways.sends {
+            Sends::Plain if has_room => {
+                self.timers.sent_message();
+                send.push_message(kind.opcode(), payload);
+                Ok(())
             }
-            return Ok(());
+            Sends::Masked if has_room => {
+                self.timers.sent_message();
+                self.queue(true, kind.opcode(), payload, send);
+                Ok(())
+            }
+            _ => self.send_any(kind, payload, compress, send),
         }
-        self.send_any(kind, payload, compress, send)
     }
 
     /// [`send_message`](Self::send_message) without its short way.
