@@ -272,7 +272,7 @@ const RSV1: u8 = 0x40;
 const RSV2: u8 = 0x20;
 const RSV3: u8 = 0x10;
 const OPCODE: u8 = 0x0f;
-const MASK: u8 = 0x80;
+pub(super) const MASK: u8 = 0x80;
 const PAYLOAD_LEN: u8 = 0x7f;
 /// The seven bits that say: the length is in the next two bytes.
 pub(crate) const LEN_16: u8 = 126;

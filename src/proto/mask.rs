@@ -94,6 +94,40 @@ impl MaskingKey {
         copy_words(self, from, to);
     }
 
+    /// As [`copy`](Self::copy), for less than 64 bytes, without a loop.
+    #[inline(always)]
+    pub(crate) fn copy_pieces(self, from: &[u8], to: &mut [u8]) {
+        assert_eq!(from.len(), to.len(), "the copy is as long as its source");
+        let (from, to) = self.copy_piece::<32>(from, to);
+        let (from, to) = self.copy_piece::<16>(from, to);
+        let (from, to) = self.copy_piece::<8>(from, to);
+        let (from, to) = self.copy_piece::<4>(from, to);
+        for ((from, to), key) in from.iter().zip(to).zip(self.0) {
+            *to = from ^ key;
+        }
+    }
+
+    /// Copies a piece of `N` bytes, masked, if their number has that bit; returns what is left.
+    #[inline(always)]
+    fn copy_piece<'a, const N: usize>(
+        self,
+        from: &'a [u8],
+        to: &'a mut [u8],
+    ) -> (&'a [u8], &'a mut [u8]) {
+        if from.len() & N == 0 {
+            return (from, to);
+        }
+        let (piece, from) = from.split_at(N);
+        let (place, to) = to.split_at_mut(N);
+        let half = u32::from_ne_bytes(self.0);
+        let (pieces, _) = piece.as_chunks::<4>();
+        let (places, _) = place.as_chunks_mut::<4>();
+        for (piece, place) in pieces.iter().zip(places) {
+            *place = (u32::from_ne_bytes(*piece) ^ half).to_ne_bytes();
+        }
+        (from, to)
+    }
+
     const fn to_word(self) -> u64 {
         let half = u32::from_ne_bytes(self.0) as u64;
         half << 32 | half

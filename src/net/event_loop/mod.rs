@@ -303,8 +303,7 @@ impl<H: Handler> EventLoop<H> {
     ///
     /// As [`run`](Self::run).
     pub fn turn(&mut self, until: Option<Instant>) -> io::Result<()> {
-        let until = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let patience = [self.patience(), until].into_iter().flatten().min();
+        let patience = self.patience(until);
         if let Err(error) = self.wait(patience)
             && error.kind() != io::ErrorKind::Interrupted
         {
@@ -349,9 +348,11 @@ impl<H: Handler> EventLoop<H> {
         self.poll.poll(&mut self.events, patience)
     }
 
-    /// How long there is nothing to do, unless a socket becomes ready; `None`: for ever.
-    fn patience(&mut self) -> Option<Duration> {
-        if !self.again.is_empty() || !self.hub.is_quiet() || self.has_delivered_much {
+    /// How long there is nothing to do, unless a socket becomes ready, but not beyond `until`;
+    /// `None`: until an event comes.
+    fn patience(&mut self, until: Option<Instant>) -> Option<Duration> {
+        let is_busy = !self.again.is_empty() || !self.hub.is_quiet() || self.has_delivered_much;
+        if is_busy || until.is_some_and(|until| until <= Instant::now()) {
             return Some(Duration::ZERO);
         }
         let draining = self.draining.as_ref().and_then(Draining::wake_at);
@@ -361,7 +362,7 @@ impl<H: Handler> EventLoop<H> {
             .filter_map(|listener| listener.retry_at);
         let idle = self.buffers.rest_at();
         let next = retries.chain(self.timers.next()).chain(draining);
-        self.alarm.patience(next.chain(idle).min()?)
+        self.alarm.patience(next.chain(idle).chain(until).min()?)
     }
 
     /// Answers whether the waker was among the events.

@@ -19,7 +19,8 @@ use bytes::{Buf, Bytes};
 
 use crate::proto::copy::copy;
 use crate::proto::deflate::Compressors;
-use crate::proto::frame::{EncodedHeader, FIN, FrameHeader, LEN_16, Opcode, PADDED_SIZE};
+use crate::proto::frame::{EncodedHeader, FIN, FrameHeader, LEN_16, MASK, Opcode, PADDED_SIZE};
+use crate::proto::mask::{MaskingKey, PIECES_MAX};
 
 /// Bytes to send: the protocol appends to it, the transport drains it.
 ///
@@ -204,6 +205,24 @@ impl SendBuffer {
         self.push_long_message(opcode, payload);
     }
 
+    /// Appends a client's message in one frame, if it is a short one; answers whether it was.
+    #[inline(always)]
+    pub(crate) fn push_masked(&mut self, opcode: Opcode, key: MaskingKey, payload: &[u8]) -> bool {
+        let n = payload.len();
+        if n < PIECES_MAX
+            && let Ok(len) = u8::try_from(n)
+            && let Some(room) = self.bytes[self.end..].first_chunk_mut::<SHORT_FRAME_MAX>()
+        {
+            [room[0], room[1]] = [FIN | opcode as u8, MASK | len];
+            room[2..6].copy_from_slice(&key.to_bytes());
+            key.copy_pieces(payload, &mut room[6..6 + n]);
+            self.end += 6 + n;
+            self.len += 6 + n;
+            return true;
+        }
+        false
+    }
+
     #[inline(never)]
     fn push_long_message(&mut self, opcode: Opcode, payload: &[u8]) {
         let header = FrameHeader::of_message(opcode, payload.len());
@@ -277,7 +296,8 @@ impl SendBuffer {
     }
 }
 
-/// The bytes of a frame with a length of 7 bits and no mask, at most.
+/// The bytes of a frame with a length of 7 bits and no mask, at most; of less than
+/// [`PIECES_MAX`], with a mask.
 const SHORT_FRAME_MAX: usize = 2 + 125;
 
 #[cfg(test)]

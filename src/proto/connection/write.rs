@@ -33,6 +33,20 @@ impl MaskingKeys {
         MaskingKey::new(self.0.next_u32().to_ne_bytes())
     }
 
+    /// Appends a message in one frame, masked.
+    #[inline]
+    fn queue_message(&mut self, opcode: Opcode, payload: &[u8], send: &mut SendBuffer) {
+        let key = self.draw();
+        if !send.push_masked(opcode, key, payload) {
+            let header = FrameHeader {
+                mask: Some(key),
+                ..FrameHeader::of_message(opcode, payload.len())
+            };
+            let body = send.append_frame(&header.encode(), payload.len());
+            key.copy(payload, body);
+        }
+    }
+
     /// Appends one frame, masked.
     #[inline]
     fn queue(&mut self, header: FrameHeader, payload: &[u8], send: &mut SendBuffer) {
@@ -331,7 +345,9 @@ impl Connection {
             }
             Sends::Masked if has_room => {
                 self.timers.sent_message();
-                self.queue(true, kind.opcode(), payload, send);
+                if let Some(keys) = &mut self.masking {
+                    keys.queue_message(kind.opcode(), payload, send);
+                }
                 Ok(())
             }
             _ => self.send_any(kind, payload, compress, send),
