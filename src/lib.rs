@@ -95,6 +95,7 @@ pub mod life;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod proto;
+mod rare;
 
 /// The examples of the README are tested with those of the documentation.
 #[cfg(all(doctest, feature = "net"))]

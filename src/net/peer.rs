@@ -17,6 +17,7 @@ use crate::proto::{
     Chunk, Close, CloseCode, Compress, Compressors, Connection, Data, DeflateParams, Fragments,
     Kind, Prepared, Role, SendBuffer, SendError,
 };
+use crate::rare::rare;
 
 /// Names one connection of a loop, or of a [group](crate::net::Threads) of them, for as long as
 /// the loop lives: a later connection never takes over the name of one that has ended.
@@ -220,6 +221,7 @@ impl Peer<'_> {
             Message::Text(text) => (Kind::Text, text.as_bytes()),
             Message::Binary(data) => (Kind::Binary, data),
             Message::Chunk(Chunk { kind, data, last }) => {
+                rare();
                 return self.apart().send_chunk(kind, data, last);
             }
         };
@@ -265,6 +267,7 @@ impl Peer<'_> {
     #[inline(always)]
     fn send_message(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
         if !self.received.is_empty() {
+            rare();
             self.answer = self.apart().answers(kind, payload)?;
             if self.answer.is_some() {
                 return Ok(());

@@ -15,6 +15,7 @@ use mio::{Interest, Registry, Token};
 
 #[cfg(test)]
 use crate::net::faults::{self, Call};
+use crate::rare::rare;
 
 /// A non-blocking stream socket.
 #[derive(Debug)]
@@ -138,9 +139,14 @@ fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize
     loop {
         match call() {
             Ok(n) => return Ok(Some(n)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                rare();
+                match error.kind() {
+                    io::ErrorKind::WouldBlock => return Ok(None),
+                    io::ErrorKind::Interrupted => {}
+                    _ => return Err(error),
+                }
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::net::end::EndWhy;
 use crate::net::socket::Socket;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsStream;
+use crate::rare::rare;
 
 /// Whether a read that fills less than it was given has drained the socket, so that the next
 /// readiness is told by an event and no second read is needed to learn that nothing is there.
@@ -81,7 +82,10 @@ impl Transport {
     ) -> io::Result<Option<Received>> {
         let _ = scratch;
         match self {
-            Self::Absent => Ok(None),
+            Self::Absent => {
+                rare();
+                Ok(None)
+            }
             Self::Plain(socket) => {
                 let n = socket.recv(bytes)?;
                 Ok(n.map(|n| match n {
@@ -108,7 +112,10 @@ impl Transport {
     ) -> io::Result<Option<usize>> {
         let _ = scratch;
         match self {
-            Self::Absent => Ok(None),
+            Self::Absent => {
+                rare();
+                Ok(None)
+            }
             Self::Plain(socket) => socket.send(bytes),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.send(bytes, &mut scratch.tls),

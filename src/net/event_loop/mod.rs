@@ -44,6 +44,7 @@ use crate::net::tls::ServerTls;
 use crate::net::topics::Delivery;
 use crate::net::transport::Transport;
 use crate::proto::{ClientRequest, SendError};
+use crate::rare::rare;
 
 use draining::Draining;
 pub(super) use running::Busy;
@@ -495,17 +496,20 @@ impl<H: Handler> EventLoop<H> {
         match turn(session, &mut cx) {
             Flow::Keep => {}
             Flow::Again => {
+                rare();
                 if !mem::replace(&mut session.queued, true) {
                     self.again.push_back(index);
                 }
             }
             Flow::Drop => {
+                rare();
                 self.remove(index);
                 return self.revive();
             }
         }
         // From rest to rest a deadline has only moved back: what is armed comes due before it.
         if !(was_at_rest && session.is_at_rest()) {
+            rare();
             self.arm(index);
         }
         if !self.revivals.is_empty() {

@@ -33,6 +33,7 @@ use crate::net::peer::{ConnectionId, Link};
 use crate::net::topics::Subscriptions;
 use crate::net::transport::Transport;
 use crate::proto::{Connection, HandshakeError, Role, ServerHandshake};
+use crate::rare::rare;
 
 use ending::Linger;
 use opening::{Deciding, Requested};
@@ -308,7 +309,10 @@ impl<H: Handler> Session<H> {
     ) -> Flow {
         // Who is not listened to has no extras, and pays for no more than that look.
         match self.link.extras.is_some() {
-            true => self.work_seen(cx, first),
+            true => {
+                rare();
+                self.work_seen(cx, first)
+            }
             false => self.work_unseen(cx, first),
         }
     }
@@ -340,12 +344,15 @@ impl<H: Handler> Session<H> {
             .exchange(changed, cx)
             .unwrap_or_else(|error| self.break_off(error, cx));
         if flow == Flow::Drop {
+            rare();
             cx.buffers.discard();
         }
         if self.held.is_some() || cx.buffers.are_in_use() {
+            rare();
             self.settle(queued, cx);
         }
         if let Some(extras) = &mut self.link.extras {
+            rare();
             extras.trace.add(cx.hub.passed());
         }
         flow
@@ -372,6 +379,7 @@ impl<H: Handler> Session<H> {
         }
         // What waits goes first: it may be what keeps us from reading.
         if !cx.buffers.send.is_empty() {
+            rare();
             self.flush_apart(cx)?;
         }
         let mut reads = 0;
@@ -380,6 +388,7 @@ impl<H: Handler> Session<H> {
             if pending {
                 let step = self.consume(cx);
                 if !matches!(step, Step::More) {
+                    rare();
                     match self.act_on(step, cx)? {
                         true => continue,
                         false => break,
@@ -399,6 +408,7 @@ impl<H: Handler> Session<H> {
             self.flush(cx)?;
         }
         if !self.is_open() {
+            rare();
             if self.is_over(cx)? {
                 return Ok(Flow::Drop);
             }
@@ -445,7 +455,10 @@ impl<H: Handler> Session<H> {
         loop {
             let step = match self.is_open() {
                 true => self.converse(cx),
-                false => self.open_or_end(cx),
+                false => {
+                    rare();
+                    self.open_or_end(cx)
+                }
             };
             if !matches!(step, Step::Next) {
                 return step;

@@ -19,6 +19,7 @@ use crate::net::quota::Quota;
 use crate::net::session::{Context, Session, State, Step};
 use crate::net::transport::{Received, Scratch};
 use crate::proto::{Close, CloseCode, Connection, Event, Kind, Look, RecvBuffer, SendError};
+use crate::rare::rare;
 
 /// A message of this size that is its own answer is answered from where it lies, if nothing else
 /// is there to be answered in the same write. A smaller one is copied for less than it takes to see
@@ -59,13 +60,17 @@ impl<H: Handler> Session<H> {
         let recv = &mut cx.buffers.recv;
         let size = match recv.lacking() {
             0 => READ_SIZE,
-            lacking => read_size(lacking),
+            lacking => {
+                rare();
+                read_size(lacking)
+            }
         };
         let received = self
             .transport
             .recv(recv.spare_mut(size), &mut cx.buffers.scratch)?;
         match received {
             None => {
+                rare();
                 self.readable = false;
                 return Ok(false);
             }
@@ -78,6 +83,7 @@ impl<H: Handler> Session<H> {
                     cx.handler.wire(id, self.role.peer(), read);
                 }
                 if cx.config.byte_rate.is_some() {
+                    rare();
                     self.meter_bytes(n, cx);
                 }
                 self.readable = !drained || self.hung_up;
@@ -155,6 +161,7 @@ impl<H: Handler> Session<H> {
         if let State::Open(connection, _) = &mut self.state
             && has_progress
         {
+            rare();
             connection.handle_progress(cx.hub.now);
         }
         match &mut self.state {
@@ -169,7 +176,10 @@ impl<H: Handler> Session<H> {
                 };
                 cx.handler.flushed(data, &mut peer);
             }
-            State::Lingering(linger) if sent > 0 => linger.renew(cx.hub.now, cx.config),
+            State::Lingering(linger) if sent > 0 => {
+                rare();
+                linger.renew(cx.hub.now, cx.config);
+            }
             _ => {}
         }
     }
@@ -239,22 +249,26 @@ impl<H: Handler> Session<H> {
                     Message::from(message)
                 }
                 Look::Nothing => return Step::More,
-                Look::Other => match peer.apart().hear(recv, cx.handler, data, cx.config) {
-                    Heard::Message(message) => message,
-                    Heard::Told => continue,
-                    Heard::Nothing if send.len() >= connection.config().send_queue_max => {
-                        return Step::Full;
+                Look::Other => {
+                    rare();
+                    match peer.apart().hear(recv, cx.handler, data, cx.config) {
+                        Heard::Message(message) => message,
+                        Heard::Told => continue,
+                        Heard::Nothing if send.len() >= connection.config().send_queue_max => {
+                            return Step::Full;
+                        }
+                        Heard::Nothing => return Step::More,
+                        Heard::Excess(quota) => {
+                            self.close_exceeding(quota, cx);
+                            return Step::Next;
+                        }
+                        Heard::End(why) => break why,
                     }
-                    Heard::Nothing => return Step::More,
-                    Heard::Excess(quota) => {
-                        self.close_exceeding(quota, cx);
-                        return Step::Next;
-                    }
-                    Heard::End(why) => break why,
-                },
+                }
             };
             let payload = message.payload();
             if payload.len() >= ANSWER_SIZE_MIN && self.writable {
+                rare();
                 let lies = payload.as_ptr_range();
                 let is_last = lies.end.addr() == addresses.end && !self.readable;
                 let is_large = payload.len() >= ANSWER_SIZE_ALONE;
@@ -265,10 +279,12 @@ impl<H: Handler> Session<H> {
             match cx.handler.message(data, &mut peer, message) {
                 Ok(()) => {
                     if let Some(kind) = peer.answer {
+                        rare();
                         return Step::Answer(Answer::new(kind, peer.received));
                     }
                 }
                 Err(error) => {
+                    rare();
                     peer.apart().queue_answer();
                     match error {
                         SendError::Closed => {}
@@ -355,7 +371,10 @@ impl Peer<'_> {
     #[inline]
     fn meter(&mut self, config: &LoopConfig) -> Result<(), Quota> {
         match config.message_rate {
-            Some(rate) => self.link.meter_message(rate, self.hub.now),
+            Some(rate) => {
+                rare();
+                self.link.meter_message(rate, self.hub.now)
+            }
             None => Ok(()),
         }
     }

@@ -21,6 +21,7 @@ use crate::proto::copy::copy;
 use crate::proto::deflate::Compressors;
 use crate::proto::frame::{EncodedHeader, FIN, FrameHeader, LEN_16, MASK, Opcode, PADDED_SIZE};
 use crate::proto::mask::{MaskingKey, PIECES_MAX};
+use crate::rare::rare;
 
 /// Bytes to send: the protocol appends to it, the transport drains it.
 ///
@@ -74,8 +75,13 @@ impl SendBuffer {
     pub fn pending(&self) -> &[u8] {
         match self.shared.front() {
             None => &self.bytes[self.sent..self.end],
-            Some(first) if first.at > self.sent => &self.bytes[self.sent..first.at],
-            Some(first) => &first.payload,
+            Some(first) => {
+                rare();
+                match first.at > self.sent {
+                    true => &self.bytes[self.sent..first.at],
+                    false => &first.payload,
+                }
+            }
         }
     }
 
@@ -125,7 +131,10 @@ impl SendBuffer {
         self.len -= n;
         match self.shared.is_empty() {
             true => self.sent += n,
-            false => self.advance_shared(n),
+            false => {
+                rare();
+                self.advance_shared(n);
+            }
         }
         if self.len == 0 {
             self.sent = 0;
