@@ -39,7 +39,7 @@ impl<H: Handler> Session<H> {
 
     /// Writes at once what was published, as others get it, if nothing is in the way: nothing of it
     /// is copied or queued then. `None` if something is, and nothing was done; else what the write
-    /// came to, which [`follow`](Self::follow_up) goes on from if that was not all.
+    /// came to, which [`follow_up`](Self::follow_up) goes on from if that was not all.
     #[inline]
     pub(in crate::net) fn hand_on(
         &mut self,
