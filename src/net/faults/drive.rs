@@ -55,6 +55,15 @@ pub(super) struct Talk {
     pub(super) says_close: bool,
 }
 
+impl Talk {
+    /// The same without what depends on how the turns fall: what was published in the turn that a
+    /// Close comes in does not leave.
+    pub(super) fn with(mut self, we: We) -> Self {
+        self.says_close &= we != We::Publish;
+        self
+    }
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub(super) struct Outcome {

@@ -78,6 +78,7 @@ proptest! {
         (we, wire) in way(), talk in talk(),
         recv in passing(300), send in passing(300), connect in slow_connect(),
     ) {
+        let talk = talk.with(we);
         let expected = run(we, wire, &talk, Script::default());
         prop_assert_eq!(expected.messages, talk.messages.len());
         let outcome = run(we, wire, &talk, Script { recv, send, half_close: None, connect });
@@ -92,6 +93,7 @@ proptest! {
         mut recv in passing(300), mut send in passing(300), connect in slow_connect(),
         kind in fatal(), at_recv in any::<bool>(), half_close in proptest::option::of(fatal()),
     ) {
+        let talk = talk.with(we);
         let expected = run(we, wire, &talk, Script::default());
         let calls = if at_recv { &mut recv } else { &mut send };
         calls.push(Fault::Fatal(kind));
