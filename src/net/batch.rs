@@ -3,7 +3,8 @@
 use crate::net::topics::{Delivery, Publication};
 use crate::proto::Kind;
 
-/// More bytes than these are not put together: to copy them would cost what a write for each costs.
+/// More bytes than these are not put together, nor is more looked for when there are so many: a write
+/// for these costs by its bytes.
 pub(super) const BATCH_MAX: usize = 64 << 10;
 
 /// The publications of one [`Delivery`], for whoever gets them as they are.

@@ -33,19 +33,26 @@ enum Seen {
 }
 
 impl Handler for Board {
-    type Connection = ();
+    /// Whether somebody gets a handle on it: publications have a shorter way where nobody does.
+    type Connection = bool;
 
-    fn request(&mut self, _: &Request<'_>, _: &Asking<'_>) -> Result<Decision<()>, Refusal> {
-        Ok((Acceptance::default(), ()).into())
+    fn request(
+        &mut self,
+        request: &Request<'_>,
+        _: &Asking<'_>,
+    ) -> Result<Decision<bool>, Refusal> {
+        Ok((Acceptance::default(), request.path() != ALONE).into())
     }
 
-    fn open(&mut self, (): &mut (), peer: &mut Peer<'_>) {
-        let _ = self.seen.send(Seen::Open(peer.handle()));
+    fn open(&mut self, is_held: &mut bool, peer: &mut Peer<'_>) {
+        if *is_held {
+            let _ = self.seen.send(Seen::Open(peer.handle()));
+        }
     }
 
     fn message(
         &mut self,
-        (): &mut (),
+        _: &mut bool,
         peer: &mut Peer<'_>,
         message: Message<'_>,
     ) -> Result<(), SendError> {
@@ -94,7 +101,7 @@ impl Handler for Board {
         }
     }
 
-    fn flushed(&mut self, (): &mut (), _: &mut Peer<'_>) {
+    fn flushed(&mut self, _: &mut bool, _: &mut Peer<'_>) {
         self.writes.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -102,7 +109,7 @@ impl Handler for Board {
         let _ = self.seen.send(Seen::Undelivered(id, message, why));
     }
 
-    fn end(&mut self, _: Option<()>, end: &End) {
+    fn end(&mut self, _: Option<bool>, end: &End) {
         let _ = self.seen.send(Seen::End(end.dropped));
     }
 }
@@ -191,6 +198,9 @@ fn text(raw: &mut Raw) -> String {
 }
 
 const SUBSCRIBERS: usize = 1000;
+
+/// What a connection asks for that nobody is to have a handle on.
+const ALONE: &str = "/alone";
 
 /// As many, each with two subscriptions.
 fn subscribers(group: &Group, request: &str, count: usize) -> Vec<Raw> {
@@ -282,9 +292,46 @@ fn several_publications_in_one_turn_are_one_write_for_each_subscriber() {
 }
 
 #[test]
+fn what_all_get_alike_arrives_whole_and_in_order_whoever_reads_late() {
+    let patient = Config {
+        send_queue_max: 32 << 20,
+        ..Config::default()
+    };
+    let group = start(1, config(patient));
+    let mut raws = subscribers(&group, &request(ALONE), 20);
+    // One of them has a handle on it, and one publishes.
+    raws.push(group.open().0);
+    assert_eq!(ask(&mut raws[20], "sub x"), "Ok(true)");
+    let (mut publisher, _) = group.open();
+    // Each in a turn of its own: one, more than a system takes of it at once, and several.
+    let long = "l".repeat(8 << 20);
+    for what in ["pub x 1", &format!("pub x {long}"), "pub x 2 3 4"] {
+        tell(&mut publisher, what);
+        assert_quiet(&mut publisher);
+    }
+    for raw in &mut raws {
+        for expected in ["1", &*long, "2", "3", "4"] {
+            assert!(text(raw) == expected, "{:.9}", expected);
+        }
+    }
+    // And not to whom it comes from.
+    tell(&mut raws[0], "others x 5 6");
+    tell(&mut publisher, "pub x 7");
+    for (n, raw) in raws.iter_mut().enumerate() {
+        let mut got: Vec<String> = (0..if n == 0 { 1 } else { 3 }).map(|_| text(raw)).collect();
+        got.retain(|text| text != "7");
+        let of_others: &[&str] = if n == 0 { &[] } else { &["5", "6"] };
+        assert_eq!(got, of_others);
+    }
+    let counts = group.remote.metrics().snapshot();
+    assert_eq!(counts.publications_dropped, 0);
+    group.stop();
+}
+
+#[test]
 fn what_is_published_before_much_is_delivered_leaves_with_it() {
     let group = start(1, config(Config::default()));
-    let mut raws = subscribers(&group, &request("/"), SUBSCRIBERS);
+    let mut raws = subscribers(&group, &request(ALONE), SUBSCRIBERS);
     let (mut publisher, _) = group.open();
     let (mut other, _) = group.open();
     assert_quiet(&mut publisher);
@@ -315,7 +362,7 @@ struct Looks {
 impl Looks {
     fn new(audience: usize) -> Self {
         let group = start(1, config(Config::default()));
-        let subscribers = subscribers(&group, &request("/"), audience);
+        let subscribers = subscribers(&group, &request(ALONE), audience);
         let mut others: Vec<Raw> = (0..40).map(|_| group.open().0).collect();
         assert_quiet(&mut others[0]);
         subscribers[0].0.set_nonblocking(true).unwrap();

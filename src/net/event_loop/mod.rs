@@ -4,6 +4,7 @@
 //! so that what other threads publish leaves after all that was readable was read; then the
 //! deadlines. The clock is read once a turn.
 
+mod accepting;
 mod draining;
 mod post;
 mod running;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 use slab::Slab;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::net::alarm::Alarm;
 use crate::net::batch::Batch;
@@ -29,10 +30,9 @@ use crate::net::buffers::Buffers;
 use crate::net::config::LoopConfig;
 use crate::net::connect::{ConnectOptions, Connecting, Plan};
 use crate::net::connector::{Connector, Wanted};
-use crate::net::end::EndWhy;
 use crate::net::handler::{Handler, Message};
 use crate::net::hub::{Hub, Place};
-use crate::net::listener::{Accept, Listener};
+use crate::net::listener::Listener;
 use crate::net::mailbox::{Item, Mailbox};
 use crate::net::peer::{ConnectionId, Peer};
 use crate::net::quota::Census;
@@ -42,7 +42,6 @@ use crate::net::timers::Timers;
 #[cfg(feature = "tls")]
 use crate::net::tls::ServerTls;
 use crate::net::topics::Delivery;
-use crate::net::transport::Transport;
 use crate::proto::{ClientRequest, SendError};
 use crate::rare::rare;
 
@@ -52,11 +51,6 @@ pub(super) use seed::Seed;
 
 /// The events taken at once; more wait for the next turn.
 const EVENTS_MAX: usize = 1024;
-/// The connections accepted at once, so that a crowd does not keep those inside waiting.
-const ACCEPTS_MAX: usize = 256;
-/// The connections above a quota that are told so at once, each for as long as it takes them to
-/// hear it; the others are dropped.
-const TURNED_AWAY_MAX: usize = 64;
 /// The waker's token.
 const WAKER: Token = Token(usize::MAX);
 /// The alarm's. Listeners count down from the one before it, connections up from 0.
@@ -391,60 +385,6 @@ impl<H: Handler> EventLoop<H> {
         woken
     }
 
-    /// Which listener has this token.
-    fn listener(&self, token: Token) -> Option<usize> {
-        let index = ALARM.0.checked_sub(1 + token.0)?;
-        (index < self.listeners.len()).then_some(index)
-    }
-
-    fn accept(&mut self, index: usize) {
-        for _ in 0..ACCEPTS_MAX {
-            let listener = &mut self.listeners[index];
-            listener.retry_at = None;
-            let accepted = match listener.accept() {
-                Accept::Stream(transport, address) => self.admit(transport, address),
-                Accept::WouldBlock => return,
-                Accept::Failed(error) => Err(error),
-            };
-            if let Err(error) = accepted {
-                self.hub.counters.accept_failures.add(1);
-                let listener = &mut self.listeners[index];
-                let pause = self.config.accept_pause;
-                warn!(
-                    target: "openline",
-                    address = %listener.address(), %error, ?pause, "accepting pauses"
-                );
-                listener.retry_at = Some(self.hub.now + pause);
-                return;
-            }
-        }
-        self.listeners[index].retry_at = Some(self.hub.now);
-    }
-
-    fn admit(&mut self, transport: Transport, address: SocketAddr) -> io::Result<()> {
-        self.hub.counters.accepts.add(1);
-        let place = self.next_place()?;
-        let now = self.hub.now;
-        let admitted = self.census.enter(address.ip(), &self.config);
-        let mut session = Session::accepted(transport, address, place, now, admitted.is_ok());
-        let Err(quota) = admitted else {
-            let inserted = self.insert(session);
-            if inserted.is_err() {
-                self.census.leave(address.ip(), &self.config);
-            }
-            return inserted;
-        };
-        if self.turned_away == TURNED_AWAY_MAX {
-            // A crowd is not told why, lest the telling cost what the quota is to save.
-            session.abandon(EndWhy::Quota(quota), &mut self.context());
-            return Ok(());
-        }
-        self.insert(session)?;
-        self.turned_away += 1;
-        self.visit(place.index, |session, cx| session.turn_away(quota, cx));
-        Ok(())
-    }
-
     /// The place that the next connection has.
     fn next_place(&mut self) -> io::Result<Place> {
         let index = u32::try_from(self.sessions.vacant_key())
@@ -481,19 +421,14 @@ impl<H: Handler> EventLoop<H> {
         index: u32,
         turn: impl FnOnce(&mut Session<H>, &mut Context<'_, H>) -> Flow,
     ) {
-        let Some(session) = self.sessions.get_mut(index as usize) else {
+        let Some((session, mut cx)) = self.enter(index) else {
             return;
         };
         let was_at_rest = session.is_at_rest();
-        let mut cx = Context {
-            handler: &mut self.handler,
-            buffers: &mut self.buffers,
-            hub: &mut self.hub,
-            config: &self.config,
-            registry: self.poll.registry(),
-            revivals: &mut self.revivals,
-        };
-        match turn(session, &mut cx) {
+        let flow = turn(session, &mut cx);
+        // From rest to rest a deadline has only moved back: what is armed comes due before it.
+        let rests = was_at_rest && session.is_at_rest();
+        match flow {
             Flow::Keep => {}
             Flow::Again => {
                 rare();
@@ -507,8 +442,7 @@ impl<H: Handler> EventLoop<H> {
                 return self.revive();
             }
         }
-        // From rest to rest a deadline has only moved back: what is armed comes due before it.
-        if !(was_at_rest && session.is_at_rest()) {
+        if !rests {
             rare();
             self.arm(index);
         }
@@ -528,15 +462,25 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 
-    fn context(&mut self) -> Context<'_, H> {
-        Context {
+    /// A connection, if it is still there, and what it works with.
+    #[inline]
+    fn enter(&mut self, index: u32) -> Option<(&mut Session<H>, Context<'_, H>)> {
+        let (sessions, cx) = self.parts();
+        Some((sessions.get_mut(index as usize)?, cx))
+    }
+
+    /// The connections, and what each works with.
+    #[inline]
+    fn parts(&mut self) -> (&mut Slab<Session<H>>, Context<'_, H>) {
+        let cx = Context {
             handler: &mut self.handler,
             buffers: &mut self.buffers,
             hub: &mut self.hub,
             config: &self.config,
             registry: self.poll.registry(),
             revivals: &mut self.revivals,
-        }
+        };
+        (&mut self.sessions, cx)
     }
 
     fn handle_deadlines(&mut self) {

@@ -17,7 +17,6 @@ use crate::net::event_loop::EventLoop;
 use crate::net::handler::Handler;
 use crate::net::mailbox::{Content, Item, Letter, Lost, Post};
 use crate::net::remote::Undelivered;
-use crate::net::session::Context;
 use crate::net::topics::{Delivery, Publication};
 
 /// As many subscribers have a loop look once more for what else is published: a look costs about a
@@ -193,20 +192,12 @@ impl<H: Handler> EventLoop<H> {
         publications: &[Publication],
         batch: &mut Batch,
     ) -> bool {
-        let Some(session) = self.sessions.get_mut(delivery.connection as usize) else {
-            return true;
-        };
         if !batch.hold(delivery, publications) {
             return false;
         }
         let frames = batch.frames(delivery, publications);
-        let mut cx = Context {
-            handler: &mut self.handler,
-            buffers: &mut self.buffers,
-            hub: &mut self.hub,
-            config: &self.config,
-            registry: self.poll.registry(),
-            revivals: &mut self.revivals,
+        let Some((session, mut cx)) = self.enter(delivery.connection) else {
+            return true;
         };
         match session.hand_on(frames, batch.kinds(), &mut cx) {
             None => return false,

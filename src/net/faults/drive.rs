@@ -172,7 +172,10 @@ pub(super) fn run(we: We, wire: Wire, talk: &Talk, script: Script) -> Outcome {
         };
         let published = mem::take(&mut cx.handler.published);
         if flow != Flow::Drop && !published.is_empty() {
-            flow = flow.max(deliver(ours, &published, &mut cx));
+            flow = match deliver(ours, &published, &mut cx) {
+                Flow::Keep => flow,
+                other => other,
+            };
         }
         let after = kernel.counts();
         let calls = (after.recv + after.send) - (before.recv + before.send);

@@ -116,7 +116,7 @@ pub(super) struct Readiness {
 }
 
 /// What becomes of a session after a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     /// It waits for its socket or its deadline.
     Keep,

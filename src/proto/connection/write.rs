@@ -38,26 +38,27 @@ impl MaskingKeys {
     fn queue_message(&mut self, opcode: Opcode, payload: &[u8], send: &mut SendBuffer) {
         let key = self.draw();
         if !send.push_masked(opcode, key, payload) {
-            let header = FrameHeader {
-                mask: Some(key),
-                ..FrameHeader::of_message(opcode, payload.len())
-            };
-            let body = send.append_frame(&header.encode(), payload.len());
-            key.copy(payload, body);
+            let header = FrameHeader::of_message(opcode, payload.len());
+            queue_masked(key, header, payload, send);
         }
     }
 
     /// Appends one frame, masked.
     #[inline]
     fn queue(&mut self, header: FrameHeader, payload: &[u8], send: &mut SendBuffer) {
-        let key = self.draw();
-        let header = FrameHeader {
-            mask: Some(key),
-            ..header
-        };
-        let body = send.append_frame(&header.encode(), payload.len());
-        key.copy(payload, body);
+        queue_masked(self.draw(), header, payload, send);
     }
+}
+
+/// Appends one frame, masked with this key.
+#[inline]
+fn queue_masked(key: MaskingKey, header: FrameHeader, payload: &[u8], send: &mut SendBuffer) {
+    let header = FrameHeader {
+        mask: Some(key),
+        ..header
+    };
+    let body = send.append_frame(&header.encode(), payload.len());
+    key.copy(payload, body);
 }
 
 /// Its state would tell the keys to come.
