@@ -42,7 +42,20 @@ impl MaskingKey {
     /// therefore UTF-8. What is not ASCII is yet to be checked.
     #[inline]
     pub(crate) fn unmask_text(self, text: &mut [u8]) -> bool {
-        self.apply_any::<true>(text) & NOT_ASCII == 0
+        match text.len() < LONG_TEXT_MIN {
+            true => self.apply_any::<true>(text) & NOT_ASCII == 0,
+            false => self.unmask_long_text(text),
+        }
+    }
+
+    /// What is not ASCII mostly shows early, and need not be looked for after that.
+    fn unmask_long_text(self, text: &mut [u8]) -> bool {
+        let (first, rest) = text.split_at_mut(FIRST_LOOK);
+        if self.apply_any::<true>(first) & NOT_ASCII != 0 {
+            self.apply(rest);
+            return false;
+        }
+        self.apply_any::<true>(rest) & NOT_ASCII == 0
     }
 
     /// As [`apply_seeing`](Self::apply_seeing), without a call if the payload is short.
@@ -83,8 +96,17 @@ impl MaskingKey {
     pub fn copy(self, from: &[u8], to: &mut [u8]) {
         assert_eq!(from.len(), to.len(), "the copy is as long as its source");
         #[cfg(target_arch = "x86_64")]
+        if from.len() >= LINES_MIN && std::is_x86_feature_detected!("avx512f") {
+            // SAFETY: as in `apply_seeing`; the body is the safe `copy_lines`.
+            #[allow(unsafe_code)]
+            unsafe {
+                copy_avx512(self, from, to);
+            }
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
         if from.len() >= WIDE_MIN && std::is_x86_feature_detected!("avx2") {
-            // SAFETY: as in `apply`; the body is the safe `copy_words`.
+            // SAFETY: as above, with AVX2.
             #[allow(unsafe_code)]
             unsafe {
                 copy_avx2(self, from, to);
@@ -137,6 +159,12 @@ impl MaskingKey {
 /// The bits of a word that ASCII leaves clear.
 const NOT_ASCII: u64 = u64::from_ne_bytes([0x80; 8]);
 
+/// A text of this many bytes is looked at in two parts.
+const LONG_TEXT_MIN: usize = 4 << 10;
+
+/// How many bytes the first part has: a multiple of the key's, which so need not turn.
+const FIRST_LOOK: usize = 256;
+
 /// Fewer bytes are masked, and copied then, in pieces of 32, 16, 8 and so on.
 pub(super) const PIECES_MAX: usize = 64;
 
@@ -169,9 +197,18 @@ fn apply_avx2<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
 }
 
 #[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn copy_avx512(key: MaskingKey, from: &[u8], to: &mut [u8]) {
+    copy_lines(key, from, to);
+}
+
+#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn copy_avx2(key: MaskingKey, from: &[u8], to: &mut [u8]) {
-    copy_words(key, from, to);
+    match from.len() >= LINES_MIN {
+        true => copy_lines(key, from, to),
+        false => copy_words(key, from, to),
+    }
 }
 
 /// The algorithm from the payload's first whole line on.
@@ -281,6 +318,27 @@ fn copy_words(key: MaskingKey, from: &[u8], to: &mut [u8]) {
     }
 }
 
+/// As [`apply_lines`]: the copy's lines are written whole, wherever the source lies in its own. What
+/// lies before the first and behind the last is a line's worth that overlaps them.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn copy_lines(key: MaskingKey, from: &[u8], to: &mut [u8]) {
+    copy_line(key, from.first_chunk(), to.first_chunk_mut());
+    let start = to.as_ptr().align_offset(LINE).min(LINE);
+    let end = to.len() - (to.len() - start) % LINE;
+    copy_words(key.at(start as u64), &from[start..end], &mut to[start..end]);
+    let last = key.at((from.len() - LINE) as u64);
+    copy_line(last, from.last_chunk(), to.last_chunk_mut());
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn copy_line(key: MaskingKey, from: Option<&[u8; LINE]>, to: Option<&mut [u8; LINE]>) {
+    if let (Some(from), Some(to)) = (from, to) {
+        copy_words(key, from, to);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
@@ -306,9 +364,9 @@ mod tests {
     #[test]
     fn every_short_length_at_every_phase_and_alignment() {
         let key = MaskingKey::new([1, 20, 200, 255]);
-        let source: Vec<u8> = (0..=255).cycle().take(2100).collect();
+        let source: Vec<u8> = (0..=255).cycle().take(4200).collect();
         for start in 0..9 {
-            for len in (0..300).chain([511, 512, 513, 1023, 1024, 1025, 2047, 2079]) {
+            for len in (0..300).chain([511, 512, 513, 1023, 1024, 1025, 2047, 2079, 4096, 4101]) {
                 for phase in 0..5 {
                     let payload = &source[start..start + len];
                     let expected = naive(key, phase, payload);
@@ -330,7 +388,7 @@ mod tests {
     #[test]
     fn one_byte_that_is_not_ascii_is_seen_wherever_it_lies() {
         let key = MaskingKey::new([1, 20, 200, 255]);
-        for len in (1..140).chain([1023, 1024, 1025, 1151, 1152, 2079]) {
+        for len in (1..140).chain([1023, 1024, 1025, 1151, 1152, 2079, 4096, 4101]) {
             for start in [0, 6, 63] {
                 let mut source = vec![0; start + len];
                 key.apply(&mut source[start..]);

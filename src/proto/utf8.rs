@@ -54,7 +54,7 @@ impl Validator {
         let begun = self.complete(piece)?;
         let piece = &piece[begun..];
         let (whole, cut) = split_cut(piece);
-        if check(whole).is_err() {
+        if !is_ascii(whole) && check(whole).is_err() {
             return Err(InvalidAt(begun + first_invalid(piece)));
         }
         for &byte in cut {
@@ -83,7 +83,26 @@ impl Validator {
     }
 
     /// Completes the character that was cut in two; returns how many bytes of `piece` it took.
+    #[inline]
     fn complete(&mut self, piece: &[u8]) -> Result<usize, InvalidAt> {
+        match self.cut_len {
+            0 => Ok(0),
+            _ => self.complete_cut(piece),
+        }
+    }
+
+    fn complete_cut(&mut self, piece: &[u8]) -> Result<usize, InvalidAt> {
+        // At once, if all that the character lacks is there and is right.
+        let begun = usize::from(self.cut_len);
+        let size = size_of_char(self.cut[0]);
+        if let Some(lacking) = piece.get(..size - begun) {
+            let mut character = self.cut;
+            character[begun..size].copy_from_slice(lacking);
+            if std::str::from_utf8(&character[..size]).is_ok() {
+                self.cut_len = 0;
+                return Ok(lacking.len());
+            }
+        }
         let mut taken = 0;
         while self.cut_len > 0
             && let Some(&byte) = piece.get(taken)
@@ -101,6 +120,62 @@ impl Validator {
     }
 }
 
+/// Whether this is a long piece and all of it is ASCII: to see that takes about half of a check,
+/// and what is not mostly shows early.
+fn is_ascii(piece: &[u8]) -> bool {
+    if piece.len() < LONG_MIN {
+        return false;
+    }
+    let (first, rest) = piece.split_at(FIRST_LOOK);
+    any_of(first) < 0x80 && any_of(rest) < 0x80
+}
+
+/// From here on it pays to look for ASCII first.
+const LONG_MIN: usize = 4 << 10;
+
+/// How much of a long piece is looked at first.
+const FIRST_LOOK: usize = 256;
+
+/// The OR of all bytes.
+fn any_of(bytes: &[u8]) -> u8 {
+    #[cfg(target_arch = "x86_64")]
+    if std::is_x86_feature_detected!("avx512f") {
+        // SAFETY: the processor has just been seen to have AVX-512, the one thing that
+        // `any_of_avx512` asks for; its body is the safe `any_of_words`.
+        #[allow(unsafe_code)]
+        return unsafe { any_of_avx512(bytes) };
+    }
+    #[cfg(target_arch = "x86_64")]
+    if std::is_x86_feature_detected!("avx2") {
+        // SAFETY: as above, with AVX2.
+        #[allow(unsafe_code)]
+        return unsafe { any_of_avx2(bytes) };
+    }
+    any_of_words(bytes)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn any_of_avx512(bytes: &[u8]) -> u8 {
+    any_of_words(bytes)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn any_of_avx2(bytes: &[u8]) -> u8 {
+    any_of_words(bytes)
+}
+
+#[inline(always)]
+fn any_of_words(bytes: &[u8]) -> u8 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let words = words
+        .iter()
+        .fold(0, |any, word| any | u64::from_ne_bytes(*word));
+    let any = words.to_ne_bytes().into_iter().chain(rest.iter().copied());
+    any.fold(0, |any, byte| any | byte)
+}
+
 /// Divides a piece before its last character if that is cut short, so that the rest need be
 /// checked only once. At most three bytes are cut off: the fourth completes or refutes any.
 fn split_cut(piece: &[u8]) -> (&[u8], &[u8]) {
@@ -108,8 +183,23 @@ fn split_cut(piece: &[u8]) -> (&[u8], &[u8]) {
     // Where the last character begins; within it no other does.
     let begin = last.rev().find(|&at| piece[at] & 0xc0 != 0x80);
     match begin {
-        Some(begin) if is_beginning(&piece[begin..]) => piece.split_at(begin),
+        Some(begin)
+            if piece.len() - begin < size_of_char(piece[begin])
+                && is_beginning(&piece[begin..]) =>
+        {
+            piece.split_at(begin)
+        }
         _ => (piece, &[]),
+    }
+}
+
+/// The bytes of the character that begins with this one: 1 to 4, if any does.
+fn size_of_char(first: u8) -> usize {
+    match first {
+        0xf0.. => 4,
+        0xe0.. => 3,
+        0xc0.. => 2,
+        _ => 1,
     }
 }
 
@@ -137,7 +227,7 @@ fn is_beginning(bytes: &[u8]) -> bool {
 mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
-    use super::{InvalidAt, Validator, check};
+    use super::{FIRST_LOOK, InvalidAt, LONG_MIN, Validator, check};
 
     /// How many bytes a validator takes one at a time before it refuses; all of them: `None`.
     fn refused_at(bytes: &[u8]) -> Option<usize> {
@@ -169,6 +259,20 @@ mod tests {
         ];
         for (bytes, expected) in table {
             assert_eq!(refused_at(bytes), expected, "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn one_byte_of_a_long_piece_that_is_not_ascii_is_seen_wherever_it_lies() {
+        let refused = |piece: &[u8]| Validator::default().push(piece).err();
+        for len in [LONG_MIN - 1, LONG_MIN, LONG_MIN + 7] {
+            let mut piece = vec![b'a'; len];
+            assert_eq!(refused(&piece), None);
+            for at in [0, 1, FIRST_LOOK - 1, FIRST_LOOK, len / 2, len - 9, len - 1] {
+                piece[at] = 0xff;
+                assert_eq!(refused(&piece), Some(InvalidAt(at)), "{at} of {len}");
+                piece[at] = b'a';
+            }
         }
     }
 
