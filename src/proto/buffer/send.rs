@@ -211,12 +211,12 @@ impl SendBuffer {
             self.len += 2 + n;
             return;
         }
-        self.push_long_message(opcode, payload);
+        self.push_medium_message(opcode, payload);
     }
 
-    /// Appends a client's message in one frame, if it is a short one; answers whether it was.
+    /// Appends a client's message in one frame, masked with `key`.
     #[inline(always)]
-    pub(crate) fn push_masked(&mut self, opcode: Opcode, key: MaskingKey, payload: &[u8]) -> bool {
+    pub(crate) fn push_masked(&mut self, opcode: Opcode, key: MaskingKey, payload: &[u8]) {
         let n = payload.len();
         if n < PIECES_MAX
             && let Ok(len) = u8::try_from(n)
@@ -227,15 +227,62 @@ impl SendBuffer {
             key.copy_pieces(payload, &mut room[6..6 + n]);
             self.end += 6 + n;
             self.len += 6 + n;
-            return true;
+            return;
         }
-        false
+        self.push_medium_masked(opcode, key, payload);
     }
 
+    /// Appends a message whose length takes 16 bits, for which there most often is room.
     #[inline(never)]
-    fn push_long_message(&mut self, opcode: Opcode, payload: &[u8]) {
-        let header = FrameHeader::of_message(opcode, payload.len());
-        copy(payload, self.append_frame(&header.encode(), payload.len()));
+    fn push_medium_message(&mut self, opcode: Opcode, payload: &[u8]) {
+        match self.medium_frame(opcode, 0, payload.len()) {
+            Some(place) => copy(payload, place),
+            None => self.push_long_message(opcode, None, payload),
+        }
+    }
+
+    /// The same, masked.
+    #[inline(never)]
+    fn push_medium_masked(&mut self, opcode: Opcode, key: MaskingKey, payload: &[u8]) {
+        match self.medium_frame(opcode, MASK, 4 + payload.len()) {
+            Some(place) => {
+                let (place_of_key, place) = place.split_at_mut(4);
+                place_of_key.copy_from_slice(&key.to_bytes());
+                key.copy(payload, place);
+            }
+            None => self.push_long_message(opcode, Some(key), payload),
+        }
+    }
+
+    /// Appends the first 4 bytes of a header and room for the `n` that follow them, if the payload
+    /// among those has a length of 16 bits, and there is room.
+    #[inline(always)]
+    fn medium_frame(&mut self, opcode: Opcode, mask: u8, n: usize) -> Option<&mut [u8]> {
+        let key_size = if mask == 0 { 0 } else { 4 };
+        let len @ MEDIUM_MIN.. = u16::try_from(n - key_size).ok()? else {
+            return None;
+        };
+        let frame = self.bytes[self.end..].get_mut(..4 + n)?;
+        let (header, place) = frame.split_first_chunk_mut()?;
+        let [high, low] = len.to_be_bytes();
+        *header = [FIN | opcode as u8, mask | LEN_16, high, low];
+        self.end += 4 + n;
+        self.len += 4 + n;
+        Some(place)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_long_message(&mut self, opcode: Opcode, key: Option<MaskingKey>, payload: &[u8]) {
+        let header = FrameHeader {
+            mask: key,
+            ..FrameHeader::of_message(opcode, payload.len())
+        };
+        let place = self.append_frame(&header.encode(), payload.len());
+        match key {
+            Some(key) => key.copy(payload, place),
+            None => copy(payload, place),
+        }
     }
 
     /// Appends a copy of `bytes`.
@@ -304,6 +351,9 @@ impl SendBuffer {
         self.end = pending;
     }
 }
+
+/// The shortest payload whose length takes 16 bits (RFC 6455 §5.2: the minimal encoding).
+const MEDIUM_MIN: u16 = 126;
 
 /// The bytes of a frame with a length of 7 bits and no mask, at most; of less than
 /// [`PIECES_MAX`], with a mask.

@@ -36,29 +36,20 @@ impl MaskingKeys {
     /// Appends a message in one frame, masked.
     #[inline]
     fn queue_message(&mut self, opcode: Opcode, payload: &[u8], send: &mut SendBuffer) {
-        let key = self.draw();
-        if !send.push_masked(opcode, key, payload) {
-            let header = FrameHeader::of_message(opcode, payload.len());
-            queue_masked(key, header, payload, send);
-        }
+        send.push_masked(opcode, self.draw(), payload);
     }
 
     /// Appends one frame, masked.
     #[inline]
     fn queue(&mut self, header: FrameHeader, payload: &[u8], send: &mut SendBuffer) {
-        queue_masked(self.draw(), header, payload, send);
+        let key = self.draw();
+        let header = FrameHeader {
+            mask: Some(key),
+            ..header
+        };
+        let body = send.append_frame(&header.encode(), payload.len());
+        key.copy(payload, body);
     }
-}
-
-/// Appends one frame, masked with this key.
-#[inline]
-fn queue_masked(key: MaskingKey, header: FrameHeader, payload: &[u8], send: &mut SendBuffer) {
-    let header = FrameHeader {
-        mask: Some(key),
-        ..header
-    };
-    let body = send.append_frame(&header.encode(), payload.len());
-    key.copy(payload, body);
 }
 
 /// Its state would tell the keys to come.
