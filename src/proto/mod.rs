@@ -16,6 +16,7 @@ mod frame;
 mod handshake;
 mod http;
 mod mask;
+mod message;
 mod timer;
 mod url;
 pub mod utf8;

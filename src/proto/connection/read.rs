@@ -18,7 +18,8 @@ use crate::proto::error::ProtocolError;
 use crate::proto::event::Kind;
 use crate::proto::frame::{FrameHeader, Opcode, Role};
 use crate::proto::mask::MaskingKey;
-use crate::proto::utf8::{InvalidAt, Validator};
+use crate::proto::message::{Fault, Frame, Message};
+use crate::proto::utf8::InvalidAt;
 
 /// What the next bytes make; the ranges are of the receive buffer, unmasked and inflated.
 #[derive(Debug)]
@@ -55,55 +56,6 @@ pub(super) struct Reader {
     message: Option<Box<Message>>,
 }
 
-#[derive(Debug)]
-struct Message {
-    kind: Kind,
-    frame: Frame,
-    /// The bytes that its frames so far declared.
-    declared: u64,
-    fragments: u32,
-    /// When it was seen to be unfinished.
-    begun: Option<Instant>,
-    /// Of a text that is delivered in chunks; the receive buffer checks one that is gathered.
-    utf8: Validator,
-    /// What was found wrong, once the chunk before that was delivered.
-    refused: Option<Fault>,
-    /// RFC 7692 §6: RSV1 was set on its first frame.
-    compressed: bool,
-    /// More may come out of what was taken: the last bytes of a frame are not its end.
-    unfinished: bool,
-}
-
-/// What can be wrong behind a chunk that is right.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Utf8,
-    Deflate,
-    Size,
-}
-
-impl Fault {
-    fn error(self, config: &Config) -> ProtocolError {
-        match self {
-            Self::Utf8 => ProtocolError::InvalidUtf8,
-            Self::Deflate => ProtocolError::InvalidDeflate,
-            Self::Size => ProtocolError::InflatedTooLarge {
-                max: config.message_size_max,
-            },
-        }
-    }
-}
-
-/// The frame whose payload is arriving, or the last one that did.
-#[derive(Debug, Default)]
-struct Frame {
-    fin: bool,
-    /// The bytes of payload that have not come yet.
-    lacking: u64,
-    /// Turned to the next byte's position.
-    key: Option<MaskingKey>,
-}
-
 /// The next message in `recv`, if it lies there whole in one frame with a length of 7 or 16 bits,
 /// and may go the short way.
 ///
@@ -120,14 +72,14 @@ pub(super) fn next_whole(ways: ShortWays, recv: &RecvBuffer) -> Option<Whole> {
     };
     // The mask bit as it must be is taken away; as it must not be, it makes a long length.
     let (len, size) = match second ^ ways.mask {
-        short @ 0..126 => (u16::from(short), 2),
+        short @ 0..126 => (usize::from(short), 2),
         126 => match u16::from_be_bytes(*rest.first_chunk()?) {
-            len @ 126.. => (len, 4),
+            len @ 126.. => (usize::from(len), 4),
             _ => return None,
         },
         _ => return None,
     };
-    if len >= ways.message_end {
+    if len >= usize::from(ways.message_end) {
         return None;
     }
     let (header, key) = match ways.mask {
@@ -137,7 +89,6 @@ pub(super) fn next_whole(ways: ShortWays, recv: &RecvBuffer) -> Option<Whole> {
             (size + 4, Some(MaskingKey::new(*key)))
         }
     };
-    let len = usize::from(len);
     if unparsed.len() < header + len {
         return None;
     }
@@ -167,7 +118,7 @@ impl Reader {
                     true => message.take_compressed(config, role, recv, compression)?,
                 }
             {
-                return Ok(self.pass(step));
+                return Ok(self.pass(step, recv));
             }
             let Some((header, size)) = FrameHeader::decode(recv.unparsed(), role.peer())? else {
                 recv.set_lacking(0);
@@ -203,7 +154,7 @@ impl Reader {
                 }));
             }
             if let Some(step) = self.begin(config, kind, header, size, recv)? {
-                return Ok(self.pass(step));
+                return Ok(self.pass(step, recv));
             }
         }
     }
@@ -240,7 +191,7 @@ impl Reader {
     ) -> Result<Option<Step>, ProtocolError> {
         let message = match (&mut self.message, kind) {
             (message @ None, Some(kind)) => {
-                message.insert(Box::new(Message::new(kind, header.rsv1)))
+                message.insert(recv.begin_message(Message::new(kind, header.rsv1)))
             }
             (Some(message), None) => message,
             // §5.4: fragments of one message are not interleaved with another's.
@@ -286,33 +237,16 @@ impl Reader {
     }
 
     /// Passes a step on; the message is over if the step ends it.
-    fn pass(&mut self, step: Step) -> Step {
+    #[inline]
+    fn pass(&mut self, step: Step, recv: &mut RecvBuffer) -> Step {
         if let Step::Gathered(..) | Step::Chunk(.., true) = step {
-            self.message = None;
+            recv.end_message(self.message.take());
         }
         step
     }
 }
 
 impl Message {
-    fn new(kind: Kind, compressed: bool) -> Self {
-        Self {
-            kind,
-            frame: Frame::default(),
-            declared: 0,
-            fragments: 0,
-            begun: None,
-            utf8: Validator::default(),
-            refused: None,
-            compressed,
-            unfinished: false,
-        }
-    }
-
-    fn is_within_frame(&self) -> bool {
-        self.frame.lacking > 0 || self.refused.is_some() || self.unfinished
-    }
-
     /// Takes what has come of the frame's payload; `None` when the frame is over and another
     /// has to follow.
     fn take_payload(

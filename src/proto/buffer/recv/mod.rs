@@ -25,6 +25,7 @@ use std::ops::Range;
 
 use crate::proto::deflate::{Corrupt, Decompressor, Inflated};
 use crate::proto::mask::MaskingKey;
+use crate::proto::message::Message;
 use crate::proto::utf8::Validator;
 
 /// Where a message lies.
@@ -61,6 +62,8 @@ pub struct RecvBuffer {
     inflated: Inflated,
     /// At rest, for the next compressed message that does not build on another.
     decompressor: Option<Box<Decompressor>>,
+    /// At rest, for the next message that comes in pieces.
+    unfinished: Option<Box<Message>>,
     /// How many bytes the frame in progress still lacks, as its header declared.
     lacking: u64,
 }
@@ -79,6 +82,7 @@ impl RecvBuffer {
             checked: 0,
             inflated: Inflated::new(),
             decompressor: None,
+            unfinished: None,
             lacking: 0,
         }
     }
@@ -114,7 +118,7 @@ impl RecvBuffer {
     /// Room for the next `size` bytes, to be filled from the front and then [committed].
     ///
     /// Makes room by moving what is held to the front or, when that is not worth it, by growing:
-    /// to twice what is held or by four times `size`, never because of a length that a peer
+    /// to twice what is held or by little more than `size`, never because of a length that a peer
     /// declared.
     ///
     /// [committed]: Self::commit
@@ -169,6 +173,7 @@ impl RecvBuffer {
             lacking: self.lacking,
             inflated: self.inflated.take(),
             decompressor: None,
+            unfinished: None,
             bytes,
         };
         self.rewind();
@@ -209,6 +214,9 @@ impl RecvBuffer {
     pub fn succeed(&mut self, other: &mut Self) {
         if self.decompressor.is_none() {
             self.decompressor = other.decompressor.take();
+        }
+        if self.unfinished.is_none() {
+            self.unfinished = other.unfinished.take();
         }
     }
 
@@ -357,6 +365,22 @@ impl RecvBuffer {
         self.decompressor = Some(decompressor);
     }
 
+    /// What a message that comes in pieces is kept as, in memory that one before it has left here.
+    pub(in crate::proto) fn begin_message(&mut self, message: Message) -> Box<Message> {
+        match self.unfinished.take() {
+            Some(mut place) => {
+                *place = message;
+                place
+            }
+            None => Box::new(message),
+        }
+    }
+
+    /// Takes it back.
+    pub(in crate::proto) fn end_message(&mut self, message: Option<Box<Message>>) {
+        self.unfinished = message;
+    }
+
     /// Ends the assembled message and returns where it lies.
     #[inline]
     pub(crate) fn finish(&mut self) -> Range<usize> {
@@ -418,9 +442,9 @@ impl RecvBuffer {
         if room >= size {
             return;
         }
-        // What a read leaves over is moved to the front only when no room is left behind it: with
-        // room for several reads, one in several pays for that.
-        let doubled = (2 * held).max(held + READS * size);
+        // What a read leaves over is moved to the front before the next: it is little, and reads
+        // that are placed where the last one was find their lines in the nearest cache.
+        let doubled = (2 * held).max(held + size + size / 4);
         // A frame that is nearly there needs no more than what it lacks, and a read behind it:
         // the next message of that size then finds room, wherever in the buffer it begins.
         let enough = usize::try_from(self.lacking)
@@ -455,12 +479,9 @@ impl RecvBuffer {
 /// The bytes of a line of the cache.
 const LINE: usize = 64;
 
-/// How many reads a new region has room for behind what is held.
-const READS: usize = 4;
-
 #[cfg(test)]
 mod tests {
-    use super::{LINE, READS, RecvBuffer};
+    use super::{LINE, RecvBuffer};
     use crate::proto::mask::MaskingKey;
 
     #[test]
@@ -491,7 +512,7 @@ mod tests {
                 recv.spare_mut(size);
                 assert_eq!(recv.len(), 4 + round);
             }
-            assert!(recv.capacity() <= 2 * recv.len() + READS * size.max(2) + LINE);
+            assert!(recv.capacity() <= 2 * recv.len() + 2 * size.max(2) + LINE);
             let message = recv.finish();
             assert_eq!(recv.at(message.clone())[..4], *b"abcd");
             assert!(recv.at(message)[4..].iter().all(|byte| *byte == b'd'));
@@ -500,16 +521,17 @@ mod tests {
 
     #[test]
     fn capacity_follows_what_came_not_what_was_declared() {
+        const READ: usize = 4096;
         let mut recv = RecvBuffer::new();
         recv.set_lacking(u64::MAX >> 1);
-        recv.spare_mut(4096);
-        assert_eq!(recv.capacity(), READS * 4096 + LINE);
-        recv.commit(4096);
-        for _ in 0..READS {
-            recv.spare_mut(4096);
-            recv.commit(4096);
+        recv.spare_mut(READ);
+        assert_eq!(recv.capacity(), READ + READ / 4 + LINE);
+        recv.commit(READ);
+        for _ in 0..4 {
+            recv.spare_mut(READ);
+            recv.commit(READ);
         }
-        assert_eq!(recv.capacity(), 2 * READS * 4096 + LINE);
+        assert_eq!(recv.capacity(), 2 * 4 * READ + LINE);
     }
 
     #[test]
