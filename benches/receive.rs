@@ -1,4 +1,4 @@
-//! Receiving masked messages that arrive in 64 KiB reads, beside the floor.
+//! Receiving masked messages that arrive in 16 KiB reads, beside the floor.
 
 mod floor;
 

@@ -32,7 +32,7 @@ impl Receiver {
     /// With room for a read behind the part of a frame that the last read left.
     pub(crate) fn new(stream: &Stream) -> Self {
         Self {
-            buffer: vec![0; stream.read_size + stream.frame_size],
+            buffer: vec![0; stream.read_size_max + stream.frame_size],
         }
     }
 
@@ -43,11 +43,18 @@ impl Receiver {
         // How much of the payload at the front is unmasked already: it is done as it comes,
         // while it is in the nearest cache.
         let mut unmasked = 0;
-        for read in stream.bytes.chunks(stream.read_size) {
+        let mut lacking = 0;
+        let mut rest = &stream.bytes[..];
+        while !rest.is_empty() {
+            let size = stream.next_read(filled - parsed, lacking);
+            let read;
+            (read, rest) = rest.split_at(size.min(rest.len()));
             calls::call();
-            buffer.copy_within(parsed..filled, 0);
-            filled -= parsed;
-            parsed = 0;
+            if parsed > 0 {
+                buffer.copy_within(parsed..filled, 0);
+                filled -= parsed;
+                parsed = 0;
+            }
             copy(read, &mut buffer[filled..filled + read.len()]);
             filled += read.len();
             while let Some(header) = Header::decode(&buffer[parsed..filled]) {
@@ -59,7 +66,8 @@ impl Receiver {
                     key.apply(&mut buffer[start + unmasked..arrived]);
                 }
                 unmasked = arrived - start;
-                if end > filled {
+                lacking = end - arrived;
+                if lacking > 0 {
                     break;
                 }
                 unmasked = 0;

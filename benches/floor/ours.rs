@@ -41,13 +41,8 @@ impl Receiver {
     pub(crate) fn pass_seeing(&mut self, stream: &Stream, see: impl Fn(&[u8])) -> usize {
         let (mut messages, mut rest) = (0, &stream.bytes[..]);
         while !rest.is_empty() {
-            // A read that ends where a long message does leaves nothing over that must be moved.
             let lacking = usize::try_from(self.recv.lacking()).unwrap_or(usize::MAX);
-            let is_long = self.recv.len().saturating_add(lacking) >= stream.read_size;
-            let size = match is_long && lacking > 0 {
-                true => lacking.min(stream.read_size),
-                false => stream.read_size,
-            };
+            let size = stream.next_read(self.recv.len(), lacking);
             let read;
             (read, rest) = rest.split_at(size.min(rest.len()));
             calls::call();
@@ -99,20 +94,23 @@ impl Sender {
         }
     }
 
-    /// Sends one message by reference; `drain` gets the pieces when enough wait, as one vectored
-    /// write.
+    /// Sends one message by reference; `drain` gets the pieces when [`SHARED_DRAIN_SIZE`] wait, as
+    /// one vectored write.
     #[inline]
     pub(crate) fn send_shared(&mut self, message: &Shared, drain: impl FnMut(&[u8])) {
         self.connection
             .send_shared(message, &mut self.send)
             .expect("the queue is drained below its bound");
-        if self.send.len() >= DRAIN_SIZE {
+        if self.send.len() >= SHARED_DRAIN_SIZE {
             calls::call();
             self.send.slices().for_each(drain);
             self.send.advance(self.send.len());
         }
     }
 }
+
+/// What waits by reference is in no buffer that would have to fit in a cache.
+const SHARED_DRAIN_SIZE: usize = 64 << 10;
 
 /// A payload as a message to be sent by reference.
 pub(crate) fn shared(content: Content, payload: Bytes) -> Shared {

@@ -4,11 +4,15 @@ use std::fmt;
 
 use openline::proto::{FrameHeader, MaskingKey, Opcode, Role};
 
-/// The most bytes that a read brings, unless said otherwise.
-pub(crate) const READ_SIZE: usize = 64 << 10;
+/// What whoever can be told asks a read for: what is read, and where to, then fit in a first-level
+/// cache of 32 to 48 KiB.
+pub(crate) const READ_SIZE: usize = 16 << 10;
 
-/// A send buffer that holds this much is drained.
-pub(crate) const DRAIN_SIZE: usize = 64 << 10;
+/// The most that a read brings to whoever asks for more.
+pub(crate) const READ_SIZE_MAX: usize = 64 << 10;
+
+/// A send buffer that holds this much is drained, for the same reason.
+pub(crate) const DRAIN_SIZE: usize = 16 << 10;
 
 /// The payload lengths measured.
 pub(crate) const SIZES: [usize; 5] = [16, 128, 1 << 10, 16 << 10, 1 << 20];
@@ -56,8 +60,11 @@ impl fmt::Display for Content {
 
 /// Messages of one size, one frame each; masked as a client sends them, or not.
 pub(crate) struct Stream {
-    /// The most bytes that a read brings.
+    /// What a read is asked for by whoever can be told, and the most that it brings.
     pub(crate) read_size: usize,
+    pub(crate) read_size_max: usize,
+    masked: bool,
+    header_size: usize,
     pub(crate) bytes: Vec<u8>,
     pub(crate) messages: usize,
     /// The bytes of one frame, header included.
@@ -91,12 +98,35 @@ impl Stream {
                 key.apply(&mut bytes[start..]);
             }
         }
+        let frame_size = bytes.len() / messages;
         Self {
             read_size: READ_SIZE,
-            frame_size: bytes.len() / messages,
+            read_size_max: READ_SIZE_MAX,
+            masked: sender == Role::Client,
+            header_size: frame_size - size,
+            frame_size,
             bytes,
             messages,
         }
+    }
+}
+
+impl Stream {
+    /// What to ask the next read for, where of a frame `held` bytes are held and `lacking` lack.
+    ///
+    /// A read that ends where a long frame does, and a header like its own behind it, leaves nothing
+    /// over that would have to be moved. What is masked is passed over once more, and better not far
+    /// away.
+    #[inline]
+    pub(crate) fn next_read(&self, held: usize, lacking: usize) -> usize {
+        if lacking == 0 || held.saturating_add(lacking) < self.read_size {
+            return self.read_size;
+        }
+        let max = match self.masked {
+            true => self.read_size_max.min(2 * self.read_size),
+            false => self.read_size_max,
+        };
+        lacking.saturating_add(self.header_size).min(max)
     }
 }
 

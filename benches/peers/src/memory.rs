@@ -12,11 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wtx::stream::{StreamReader, StreamWriter};
 
 use crate::floor::calls;
-use crate::floor::stream::{DRAIN_SIZE, Stream, copy};
+use crate::floor::stream::{Stream, copy};
 
 pub struct Memory<'a> {
     stream: &'a [u8],
-    read_size: usize,
+    read_size_max: usize,
     position: usize,
     sink: Sink,
 }
@@ -25,7 +25,7 @@ impl<'a> Memory<'a> {
     pub fn new(stream: &'a Stream) -> Self {
         Self {
             stream: &stream.bytes,
-            read_size: stream.read_size,
+            read_size_max: stream.read_size_max,
             ..Self::empty()
         }
     }
@@ -34,7 +34,7 @@ impl<'a> Memory<'a> {
     pub fn empty() -> Self {
         Self {
             stream: &[],
-            read_size: 0,
+            read_size_max: 0,
             position: 0,
             sink: Sink::new(),
         }
@@ -44,7 +44,7 @@ impl<'a> Memory<'a> {
     fn next(&mut self, size: usize) -> &'a [u8] {
         calls::call();
         let rest = &self.stream[self.position..];
-        let read = &rest[..rest.len().min(size).min(self.read_size)];
+        let read = &rest[..rest.len().min(size).min(self.read_size_max)];
         self.position += read.len();
         if self.position == self.stream.len() {
             self.position = 0;
@@ -53,12 +53,19 @@ impl<'a> Memory<'a> {
     }
 }
 
-/// Where what is written goes.
-pub struct Sink(Box<[u8]>);
+/// Where what is written goes: for all it begins at a page, since how two places lie within theirs
+/// decides what a copy takes.
+pub struct Sink(Box<Pages>);
+
+#[repr(align(4096))]
+struct Pages([u8; WRITE_SIZE_MAX]);
+
+/// The most that a write takes.
+const WRITE_SIZE_MAX: usize = 64 << 10;
 
 impl Sink {
     pub fn new() -> Self {
-        Self(vec![0; DRAIN_SIZE].into())
+        Self(Box::new(Pages([0; WRITE_SIZE_MAX])))
     }
 
     /// Takes some of `bytes`, as one write to a socket does.
@@ -82,9 +89,10 @@ impl Sink {
     }
 
     fn take(&mut self, bytes: &[u8]) -> usize {
-        let n = bytes.len().min(self.0.len());
-        copy(&bytes[..n], &mut self.0[..n]);
-        std::hint::black_box(&self.0);
+        let Pages(place) = &mut *self.0;
+        let n = bytes.len().min(place.len());
+        copy(&bytes[..n], &mut place[..n]);
+        std::hint::black_box(place);
         n
     }
 

@@ -123,7 +123,8 @@ pub fn print(row: &Row, figures: &[Figure], head: bool) {
         verdict.best.name
     );
     if !verdict.first {
-        print!(", not first");
+        // Between quartiles on either side of 1 chance decides.
+        print!("{}", if low < 1.0 { ", level" } else { ", not first" });
     }
     if !verdict.near_floor {
         print!(", above {} of the floor", row.target().unwrap_or_default());
@@ -131,7 +132,7 @@ pub fn print(row: &Row, figures: &[Figure], head: bool) {
     println!();
 }
 
-pub fn print_json(row: &Row, figures: &[Figure], read_size: usize, charged: bool) {
+pub fn print_json(row: &Row, figures: &[Figure], read_size: Option<usize>, charged: bool) {
     let floor = &figures[0];
     let verdict = Verdict::new(row, figures);
     let [direction, role] = row.names();
