@@ -18,8 +18,12 @@ const KINDS: [&str; 8] = [
     "claim",
 ];
 
-/// A kind, and its tables.
-pub type Section = (&'static str, Vec<Table>);
+/// A kind, its tables, and where they are many, all of them in one.
+pub struct Section {
+    pub kind: &'static str,
+    pub tables: Vec<Table>,
+    pub summary: Option<String>,
+}
 
 /// The tables of each kind of which there are lines.
 pub fn sections(lines: &[Value]) -> Result<Vec<Section>, Box<dyn Error>> {
@@ -42,7 +46,15 @@ pub fn sections(lines: &[Value]) -> Result<Vec<Section>, Box<dyn Error>> {
             "claim" => vec![claim(&lines)?],
             _ => compared(kind, &lines)?,
         };
-        sections.push((kind, tables));
+        let summary = match kind {
+            "codec" => Some(codec_summary(&lines)?),
+            _ => None,
+        };
+        sections.push(Section {
+            kind,
+            tables,
+            summary,
+        });
     }
     Ok(sections)
 }
@@ -255,11 +267,7 @@ fn codec(lines: &[&Value]) -> Result<Vec<Table>, Box<dyn Error>> {
             tables.len() - 1
         });
         let size = whole(line, "size")?;
-        let goal = match size {
-            16 => Some(1.5),
-            0x400.. => Some(1.15),
-            _ => None,
-        };
+        let goal = codec_goal(size);
         let contestants = line["contestants"].as_array();
         for contestant in contestants.ok_or_else(|| lacks(line, "contestants"))? {
             let name = text(contestant, "name")?;
@@ -269,6 +277,72 @@ fn codec(lines: &[&Value]) -> Result<Vec<Table>, Box<dyn Error>> {
         }
     }
     Ok(tables.into_iter().map(Filling::finish).collect())
+}
+
+/// What openline may take of messages of this size, to the floor.
+fn codec_goal(size: u64) -> Option<f64> {
+    match size {
+        16 => Some(1.5),
+        0x400.. => Some(1.15),
+        _ => None,
+    }
+}
+
+/// How openline stands in every row, to the best of the others and to the floor.
+fn codec_summary(lines: &[&Value]) -> Result<String, Box<dyn Error>> {
+    let mut sizes: Vec<u64> = Vec::new();
+    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    for line in lines {
+        let (direction, role) = (text(line, "direction")?, text(line, "role")?);
+        let name = format!("{direction} as {role}, {}", text(line, "content")?);
+        let size = whole(line, "size")?;
+        if !sizes.contains(&size) {
+            sizes.push(size);
+        }
+        if rows.last().is_none_or(|(last, _)| *last != name) {
+            rows.push((name, Vec::new()));
+        }
+        let (_, cells) = rows.last_mut().expect("there is at least one by now");
+        cells.push(codec_standing(line, size)?);
+    }
+    let heads: Vec<String> = sizes.iter().map(|size| display(*size)).collect();
+    let mut written = vec![
+        "**Codec.** openline's time for a message as a ratio to that of the best other crate in \
+         the same rounds, bold where openline is first, and behind the dot to the floor's; the \
+         goal for that is 1.50 at 16 B and 1.15 from 1 KiB."
+            .to_owned(),
+        String::new(),
+        format!("|  | {} |", heads.join(" | ")),
+        format!("|---|{}|", "--:|".repeat(heads.len()).trim_end_matches('|')),
+    ];
+    let rows = rows.into_iter();
+    written.extend(rows.map(|(name, cells)| format!("| {name} | {} |", cells.join(" | "))));
+    Ok(written.join("\n"))
+}
+
+/// A cell of that: `**0.15** · 1.20`.
+fn codec_standing(line: &Value, size: u64) -> Result<String, Box<dyn Error>> {
+    let (to_best, to_floor) = (
+        quartiles(&line["openline_to_best"])?,
+        quartiles(&line["openline_to_floor"])?,
+    );
+    let ratio = Unit::Ratio.write(to_best.median);
+    let standing = match to_best {
+        Cell { median, .. } if median < 1.0 => format!("**{ratio}**"),
+        Cell { low, .. } => {
+            let best = text(line, "best_of_the_others")?;
+            match low < 1.0 {
+                true => format!("{ratio}, level with {best}"),
+                false => format!("{ratio}, {best} is first"),
+            }
+        }
+    };
+    let to_goal = match codec_goal(size) {
+        Some(goal) if to_floor.median > goal => ", missed",
+        _ => "",
+    };
+    let to_floor = Unit::Ratio.write(to_floor.median);
+    Ok(format!("{standing} · {to_floor}{to_goal}"))
 }
 
 fn text<'a>(line: &'a Value, key: &str) -> Result<&'a str, String> {

@@ -13,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
+use kinds::Section;
 use table::Table;
 
 const AFTER_HELP: &str = "\
@@ -22,7 +23,7 @@ stands between
 and
   <!-- /bench KIND -->
 is written anew for each kind of which there are figures; what has no such place is left out, and \
-said.
+said. Of codec's many tables codec-summary is all in one.
 
 Examples:
   cargo run --release -- compare --peers all --json > echo.json
@@ -62,11 +63,25 @@ pub fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         None => String::new(),
     };
     let mut placed = 0;
-    for (kind, tables) in &sections {
+    for Section {
+        kind,
+        tables,
+        summary,
+    } in &sections
+    {
+        let summary = summary.as_deref().unwrap_or_default();
+        let summarized = replace(&text, &format!("{kind}-summary"), summary);
+        let is_summarized = summarized.is_some();
+        if let Some(summarized) = summarized {
+            text = summarized;
+            placed += 1;
+        }
         if let Some(into) = &arguments.into
             && replace(&text, kind, "").is_none()
         {
-            eprintln!("{}: no place for {kind}; see --help", into.display());
+            if !is_summarized {
+                eprintln!("{}: no place for {kind}; see --help", into.display());
+            }
             continue;
         }
         let links = match &plots {

@@ -54,6 +54,12 @@ impl Cell {
             high: value,
         }
     }
+
+    /// Whether each median lies between the other's quartiles: chance decides which is less.
+    pub fn is_level_with(&self, other: Self) -> bool {
+        (self.low..=self.high).contains(&other.median)
+            && (other.low..=other.high).contains(&self.median)
+    }
 }
 
 /// Whether it is what others are measured by, and no rival.
@@ -141,9 +147,12 @@ impl Table {
                 match (self.cell(OURS, column), self.best_other(column)) {
                     (Some(ours), Some((name, best))) => {
                         let to_best = Unit::Ratio.write(ours.median / best.median);
-                        match ours.median <= best.median {
-                            true => to_best,
-                            false => format!("{to_best}, {name} is first"),
+                        if ours.median <= best.median {
+                            to_best
+                        } else if ours.is_level_with(best) {
+                            format!("{to_best}, level with {name}")
+                        } else {
+                            format!("{to_best}, {name} is first")
                         }
                     }
                     _ => "–".to_owned(),
@@ -216,6 +225,15 @@ mod tests {
         assert!(lost.contains("| ws | **1.20** |"), "{lost}");
         assert!(lost.contains("1.00, missed"), "{lost}");
         assert!(lost.contains("1.25, ws is first"), "{lost}");
+    }
+
+    #[test]
+    fn figures_that_chance_may_have_put_in_this_order_are_level() {
+        let cell = |low, median, high| Cell { low, median, high };
+        let ours = cell(0.98, 1.02, 1.05);
+        assert!(ours.is_level_with(cell(0.95, 1.0, 1.03)));
+        assert!(!ours.is_level_with(cell(0.99, 1.0, 1.01)));
+        assert!(!ours.is_level_with(cell(0.9, 0.95, 1.03)));
     }
 
     #[test]
