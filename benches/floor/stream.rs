@@ -109,9 +109,7 @@ impl Stream {
             messages,
         }
     }
-}
 
-impl Stream {
     /// What to ask the next read for, where of a frame `held` bytes are held and `lacking` lack.
     ///
     /// A read that ends where a long frame does, and a header like its own behind it, leaves nothing
