@@ -82,8 +82,8 @@
 //! # Policies
 //!
 //! No `unsafe`, but in two places, each argued where it stands: the choice of an instruction set
-//! in `mask.rs`, and the text that a receive buffer has checked already. No option relaxes the
-//! standard. Everything that a peer can make grow has a limit in [`proto::Config`].
+//! in `mask.rs` and `utf8.rs`, and the text that a receive buffer has checked already. No option
+//! relaxes the standard. Everything that a peer can make grow has a limit in [`proto::Config`].
 //!
 //! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
 
