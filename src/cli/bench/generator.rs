@@ -4,7 +4,7 @@
 //! with what is due, byte for byte.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,6 +20,7 @@ use crate::cli::bench::plan::{Mode, Plan};
 use crate::cli::bench::publications::Publications;
 use crate::cli::bench::shared::{Shared, Window};
 use crate::cli::bench::tally::{Stage, Tally};
+use crate::cli::bench::waiting::Waiting;
 
 /// The connections of one thread.
 pub(super) struct Generator {
@@ -65,8 +66,7 @@ pub(super) struct Client {
     is_open: bool,
     /// How many messages it sent.
     count: u64,
-    /// Those that are to come back, the next first.
-    waiting: VecDeque<Sent>,
+    waiting: Waiting,
     /// In the rate-limited mode: when the next message is to leave.
     due: Option<Instant>,
     /// Of the publications, how many it has.
@@ -80,7 +80,7 @@ impl Client {
             begun,
             is_open: false,
             count: 0,
-            waiting: VecDeque::new(),
+            waiting: Waiting::new(begun),
             due: None,
             received: 0,
         }
@@ -135,7 +135,7 @@ impl Generator {
     /// What was counted.
     pub(super) fn take_tally(&mut self) -> Tally {
         if let Some(window) = self.window {
-            self.tally.settle(window);
+            self.tally.settle(&window);
         }
         mem::replace(&mut self.tally, Tally::new())
     }
@@ -251,7 +251,7 @@ impl Generator {
         waiting < self.plan.in_flight
     }
 
-    #[inline]
+    #[inline(always)]
     fn send(
         &mut self,
         client: &mut Client,
@@ -268,7 +268,7 @@ impl Generator {
             self.publications.publish(sent, self.open);
         } else {
             self.outstanding += 1;
-            client.waiting.push_back(sent);
+            client.waiting.push(intended, size);
         }
         Ok(())
     }
@@ -312,7 +312,7 @@ impl Generator {
     fn count(&mut self, sent: Sent, now: Instant) {
         self.answered += 1;
         self.outstanding -= 1;
-        if let Some(window) = self.window {
+        if let Some(window) = &self.window {
             self.tally.answer(window, sent.intended, now, sent.size);
         }
     }
@@ -362,7 +362,7 @@ impl Handler for Generator {
             Mode::Idle => {}
             Mode::Handshakes => {
                 self.answered += 1;
-                if let Some(window) = self.window {
+                if let Some(window) = &self.window {
                     self.tally.answer(window, client.begun, now, 0);
                 }
                 // It is open, and so can be closed.
@@ -385,15 +385,17 @@ impl Handler for Generator {
             // What a server says unasked is its own affair where nothing is compared.
             Mode::Idle | Mode::Handshakes => return Ok(()),
         }
-        let Some(sent) = client.waiting.front().copied() else {
+        let Some((intended, size)) = client.waiting.front() else {
             self.mismatch(client, Mismatch::Unasked);
             return Ok(());
         };
+        let number = client.count - client.waiting.len() as u64;
+        let sent = self.plan.pattern.message(intended, size, number);
         if let Err(mismatch) = self.plan.pattern.check(sent, message) {
             self.mismatch(client, mismatch);
             return Ok(());
         }
-        client.waiting.pop_front();
+        client.waiting.pop();
         self.count(sent, arrived);
         let is_over = self.batch.is_over;
         match self.plan.interval {

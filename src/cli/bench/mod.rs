@@ -11,6 +11,7 @@ mod report;
 mod shared;
 mod size;
 mod tally;
+mod waiting;
 mod worker;
 
 use std::borrow::Cow;

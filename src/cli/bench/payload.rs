@@ -78,13 +78,14 @@ impl Pattern {
         }
     }
 
-    /// Queues it.
-    #[inline]
+    /// Queues it. A peer that is lent to functions that are not inlined lies in memory, and
+    /// everything that a message passes then looks there.
+    #[inline(always)]
     pub(super) fn send(&self, sent: Sent, peer: &mut Peer<'_>) -> Result<(), SendError> {
-        match self {
-            Self::Text(text) => peer.send_text(&text[sent.range()]),
-            Self::Binary(bytes) => peer.send_binary(&bytes[sent.range()]),
-        }
+        peer.send(match self {
+            Self::Text(text) => Message::Text(&text[sent.range()]),
+            Self::Binary(bytes) => Message::Binary(&bytes[sent.range()]),
+        })
     }
 
     /// Whether `came` is what was `sent`.
