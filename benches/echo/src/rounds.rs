@@ -50,7 +50,7 @@ pub enum What {
 pub struct Goal {
     /// As a ratio to the ruler.
     pub ratio: Option<f64>,
-    /// Of the time in user mode, as a ratio to the floor's.
+    /// Nanoseconds in user mode.
     pub user: Option<f64>,
 }
 
@@ -234,14 +234,11 @@ fn print(settings: &Settings, servers: &[Server], case: &Case<'_>, all: &[Round]
             figure.count as f64 / figure.elapsed.as_secs_f64()
         });
         let [_, rate, _] = quartiles(rates.collect());
+        let user = user(&kept, i);
         let goal = match server.name == "openline" {
             true => *goal,
             false => Goal::default(),
         };
-        let floor = servers.iter().position(|server| server.name == "floor");
-        let floor = floor.and_then(|floor| user(&kept, floor));
-        let user_goal = goal.user.zip(floor).map(|(goal, [floor, _])| goal * floor);
-        let user = user(&kept, i);
         if settings.json {
             let line = json!({
                 "what": what.name(), "connections": load.connections,
@@ -251,7 +248,7 @@ fn print(settings: &Settings, servers: &[Server], case: &Case<'_>, all: &[Round]
                 "rounds_wanted": settings.rounds, "cache_line_ns": cache_line,
                 "cpu_ns": nanoseconds, "ratio": ratio, "goal": goal.ratio,
                 "user_ns": user.map(|[user, _]| user), "user_error_ns": user.map(|[_, error]| error),
-                "user_goal_ns": user_goal, "per_second": rate,
+                "user_goal_ns": goal.user, "per_second": rate,
             });
             println!("{line}");
             continue;
@@ -272,7 +269,7 @@ fn print(settings: &Settings, servers: &[Server], case: &Case<'_>, all: &[Round]
         if let Some(goal) = goal.ratio {
             line += &format!("   goal {goal:.2}{}", missed(median, goal));
         }
-        if let (Some(goal), Some([user, _])) = (user_goal, user) {
+        if let (Some(goal), Some([user, _])) = (goal.user, user) {
             line += &format!("   user goal {goal:.0} ns{}", missed(user, goal));
         }
         println!("{line}");

@@ -1,5 +1,6 @@
 //! From lines of JSON to tables: what each kind of line tells.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
 use serde_json::Value;
@@ -267,7 +268,11 @@ fn codec(lines: &[&Value]) -> Result<Vec<Table>, Box<dyn Error>> {
             tables.len() - 1
         });
         let size = whole(line, "size")?;
-        let goal = codec_goal(size);
+        let goal = match size {
+            16 => Some(1.5),
+            0x400.. => Some(1.15),
+            _ => None,
+        };
         let contestants = line["contestants"].as_array();
         for contestant in contestants.ok_or_else(|| lacks(line, "contestants"))? {
             let name = text(contestant, "name")?;
@@ -279,31 +284,22 @@ fn codec(lines: &[&Value]) -> Result<Vec<Table>, Box<dyn Error>> {
     Ok(tables.into_iter().map(Filling::finish).collect())
 }
 
-/// What openline may take of messages of this size, to the floor.
-fn codec_goal(size: u64) -> Option<f64> {
-    match size {
-        16 => Some(1.5),
-        0x400.. => Some(1.15),
-        _ => None,
-    }
-}
-
 /// How openline stands in every row, to the best of the others and to the floor.
 fn codec_summary(lines: &[&Value]) -> Result<String, Box<dyn Error>> {
-    let mut sizes: Vec<u64> = Vec::new();
-    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    let mut sizes = BTreeSet::new();
+    let mut rows: Vec<(String, BTreeMap<u64, String>)> = Vec::new();
     for line in lines {
         let (direction, role) = (text(line, "direction")?, text(line, "role")?);
         let name = format!("{direction} as {role}, {}", text(line, "content")?);
         let size = whole(line, "size")?;
-        if !sizes.contains(&size) {
-            sizes.push(size);
-        }
-        if rows.last().is_none_or(|(last, _)| *last != name) {
-            rows.push((name, Vec::new()));
-        }
-        let (_, cells) = rows.last_mut().expect("there is at least one by now");
-        cells.push(codec_standing(line, size)?);
+        sizes.insert(size);
+        let known = rows.iter().position(|(known, _)| *known == name);
+        let at = known.unwrap_or_else(|| {
+            rows.push((name, BTreeMap::new()));
+            rows.len() - 1
+        });
+        let (_, cells) = &mut rows[at];
+        cells.insert(size, codec_standing(line)?);
     }
     let heads: Vec<String> = sizes.iter().map(|size| display(*size)).collect();
     let mut written = vec![
@@ -313,36 +309,37 @@ fn codec_summary(lines: &[&Value]) -> Result<String, Box<dyn Error>> {
             .to_owned(),
         String::new(),
         format!("|  | {} |", heads.join(" | ")),
-        format!("|---|{}|", "--:|".repeat(heads.len()).trim_end_matches('|')),
+        format!("|---|{}", "--:|".repeat(heads.len())),
     ];
-    let rows = rows.into_iter();
-    written.extend(rows.map(|(name, cells)| format!("| {name} | {} |", cells.join(" | "))));
+    for (name, cells) in rows {
+        let cell = |size| cells.get(size).map_or("–", String::as_str);
+        let cells: Vec<&str> = sizes.iter().map(cell).collect();
+        written.push(format!("| {name} | {} |", cells.join(" | ")));
+    }
     Ok(written.join("\n"))
 }
 
 /// A cell of that: `**0.15** · 1.20`.
-fn codec_standing(line: &Value, size: u64) -> Result<String, Box<dyn Error>> {
-    let (to_best, to_floor) = (
-        quartiles(&line["openline_to_best"])?,
-        quartiles(&line["openline_to_floor"])?,
-    );
+fn codec_standing(line: &Value) -> Result<String, Box<dyn Error>> {
+    let to_best = quartiles(&line["openline_to_best"])?;
     let ratio = Unit::Ratio.write(to_best.median);
-    let standing = match to_best {
-        Cell { median, .. } if median < 1.0 => format!("**{ratio}**"),
-        Cell { low, .. } => {
-            let best = text(line, "best_of_the_others")?;
-            match low < 1.0 {
-                true => format!("{ratio}, level with {best}"),
-                false => format!("{ratio}, {best} is first"),
-            }
-        }
+    let best = text(line, "best_of_the_others")?;
+    let standing = match truth(line, "first")? {
+        true => format!("**{ratio}**"),
+        false if to_best.low < 1.0 => format!("{ratio}, level with {best}"),
+        false => format!("{ratio}, {best} is first"),
     };
-    let to_goal = match codec_goal(size) {
-        Some(goal) if to_floor.median > goal => ", missed",
-        _ => "",
-    };
+    let to_floor = quartiles(&line["openline_to_floor"])?;
     let to_floor = Unit::Ratio.write(to_floor.median);
-    Ok(format!("{standing} · {to_floor}{to_goal}"))
+    let missed = match truth(line, "near_floor")? {
+        true => "",
+        false => ", missed",
+    };
+    Ok(format!("{standing} · {to_floor}{missed}"))
+}
+
+fn truth(line: &Value, key: &str) -> Result<bool, String> {
+    line[key].as_bool().ok_or_else(|| lacks(line, key))
 }
 
 fn text<'a>(line: &'a Value, key: &str) -> Result<&'a str, String> {
