@@ -159,11 +159,11 @@ impl MaskingKey {
 /// The bits of a word that ASCII leaves clear.
 const NOT_ASCII: u64 = u64::from_ne_bytes([0x80; 8]);
 
-/// A text of this many bytes is looked at in two parts.
-const LONG_TEXT_MIN: usize = 4 << 10;
+/// A text of this many bytes is looked at for ASCII in two parts.
+pub(super) const LONG_TEXT_MIN: usize = 4 << 10;
 
 /// How many bytes the first part has: a multiple of the key's, which so need not turn.
-const FIRST_LOOK: usize = 256;
+pub(super) const FIRST_LOOK: usize = 256;
 
 /// Fewer bytes are masked, and copied then, in pieces of 32, 16, 8 and so on.
 pub(super) const PIECES_MAX: usize = 64;

@@ -11,6 +11,7 @@ use crate::proto::event::Kind;
 use crate::proto::mask::MaskingKey;
 use crate::proto::utf8::Validator;
 
+/// A message that has begun and not ended.
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) kind: Kind,

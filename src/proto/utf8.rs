@@ -6,6 +6,8 @@
 //!
 //! [RFC 6455 §8.1]: https://www.rfc-editor.org/rfc/rfc6455#section-8.1
 
+use crate::proto::mask::{FIRST_LOOK, LONG_TEXT_MIN};
+
 /// These bytes can never become UTF-8, whatever follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalid;
@@ -83,26 +85,7 @@ impl Validator {
     }
 
     /// Completes the character that was cut in two; returns how many bytes of `piece` it took.
-    #[inline]
     fn complete(&mut self, piece: &[u8]) -> Result<usize, InvalidAt> {
-        match self.cut_len {
-            0 => Ok(0),
-            _ => self.complete_cut(piece),
-        }
-    }
-
-    fn complete_cut(&mut self, piece: &[u8]) -> Result<usize, InvalidAt> {
-        // At once, if all that the character lacks is there and is right.
-        let begun = usize::from(self.cut_len);
-        let size = size_of_char(self.cut[0]);
-        if let Some(lacking) = piece.get(..size - begun) {
-            let mut character = self.cut;
-            character[begun..size].copy_from_slice(lacking);
-            if std::str::from_utf8(&character[..size]).is_ok() {
-                self.cut_len = 0;
-                return Ok(lacking.len());
-            }
-        }
         let mut taken = 0;
         while self.cut_len > 0
             && let Some(&byte) = piece.get(taken)
@@ -123,18 +106,12 @@ impl Validator {
 /// Whether this is a long piece and all of it is ASCII: to see that takes about half of a check,
 /// and what is not mostly shows early.
 fn is_ascii(piece: &[u8]) -> bool {
-    if piece.len() < LONG_MIN {
+    if piece.len() < LONG_TEXT_MIN {
         return false;
     }
     let (first, rest) = piece.split_at(FIRST_LOOK);
     any_of(first) < 0x80 && any_of(rest) < 0x80
 }
-
-/// From here on it pays to look for ASCII first.
-const LONG_MIN: usize = 4 << 10;
-
-/// How much of a long piece is looked at first.
-const FIRST_LOOK: usize = 256;
 
 /// The OR of all bytes.
 fn any_of(bytes: &[u8]) -> u8 {
@@ -183,23 +160,8 @@ fn split_cut(piece: &[u8]) -> (&[u8], &[u8]) {
     // Where the last character begins; within it no other does.
     let begin = last.rev().find(|&at| piece[at] & 0xc0 != 0x80);
     match begin {
-        Some(begin)
-            if piece.len() - begin < size_of_char(piece[begin])
-                && is_beginning(&piece[begin..]) =>
-        {
-            piece.split_at(begin)
-        }
+        Some(begin) if is_beginning(&piece[begin..]) => piece.split_at(begin),
         _ => (piece, &[]),
-    }
-}
-
-/// The bytes of the character that begins with this one: 1 to 4, if any does.
-fn size_of_char(first: u8) -> usize {
-    match first {
-        0xf0.. => 4,
-        0xe0.. => 3,
-        0xc0.. => 2,
-        _ => 1,
     }
 }
 
@@ -227,7 +189,7 @@ fn is_beginning(bytes: &[u8]) -> bool {
 mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
-    use super::{FIRST_LOOK, InvalidAt, LONG_MIN, Validator, check};
+    use super::{FIRST_LOOK, InvalidAt, LONG_TEXT_MIN, Validator, check};
 
     /// How many bytes a validator takes one at a time before it refuses; all of them: `None`.
     fn refused_at(bytes: &[u8]) -> Option<usize> {
@@ -265,7 +227,7 @@ mod tests {
     #[test]
     fn one_byte_of_a_long_piece_that_is_not_ascii_is_seen_wherever_it_lies() {
         let refused = |piece: &[u8]| Validator::default().push(piece).err();
-        for len in [LONG_MIN - 1, LONG_MIN, LONG_MIN + 7] {
+        for len in [LONG_TEXT_MIN - 1, LONG_TEXT_MIN, LONG_TEXT_MIN + 7] {
             let mut piece = vec![b'a'; len];
             assert_eq!(refused(&piece), None);
             for at in [0, 1, FIRST_LOOK - 1, FIRST_LOOK, len / 2, len - 9, len - 1] {

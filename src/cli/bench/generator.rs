@@ -80,10 +80,15 @@ impl Client {
             begun,
             is_open: false,
             count: 0,
-            waiting: Waiting::new(begun),
+            waiting: Waiting::default(),
             due: None,
             received: 0,
         }
+    }
+
+    /// How many of its messages came back.
+    fn answered(&self) -> u64 {
+        self.count - self.waiting.len() as u64
     }
 }
 
@@ -321,7 +326,7 @@ impl Generator {
     fn mismatch(&self, client: &Client, mismatch: Mismatch) {
         let what = match self.plan.mode {
             Mode::Broadcast => format!("delivery {}", client.received + 1),
-            _ => format!("echo {}", client.count - client.waiting.len() as u64 + 1),
+            _ => format!("echo {}", client.answered() + 1),
         };
         self.shared.fail(format!(
             "connection {}, {what}: {mismatch}",
@@ -389,8 +394,7 @@ impl Handler for Generator {
             self.mismatch(client, Mismatch::Unasked);
             return Ok(());
         };
-        let number = client.count - client.waiting.len() as u64;
-        let sent = self.plan.pattern.message(intended, size, number);
+        let sent = (self.plan.pattern).message(intended, size, client.answered());
         if let Err(mismatch) = self.plan.pattern.check(sent, message) {
             self.mismatch(client, mismatch);
             return Ok(());

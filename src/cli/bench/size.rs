@@ -47,16 +47,8 @@ impl Sizes {
     }
 
     /// The next.
-    #[inline(always)]
+    #[inline]
     pub(super) fn draw(&self, random: &mut StdRng) -> u32 {
-        match &self.form {
-            Form::Fixed(size) => *size,
-            _ => self.draw_any(random),
-        }
-    }
-
-    #[inline(never)]
-    fn draw_any(&self, random: &mut StdRng) -> u32 {
         match &self.form {
             Form::Fixed(size) => *size,
             Form::Between(min, max) => {

@@ -1,23 +1,22 @@
 //! What a connection sent and what is to come back, in order.
 //!
 //! With many messages in flight, those that leave in one turn of the loop are alike but for their
-//! places in the pattern, which follow upon each other. So they are kept as runs: one that is being
-//! answered, one that is being sent, and between them as many as there are.
+//! places in the pattern, which follow upon each other. So they are kept as runs.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 /// Messages that wait for their answers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Waiting {
-    first: Run,
-    between: VecDeque<Run>,
-    last: Run,
+    /// None of them empty; the first is answered next.
+    runs: VecDeque<Run>,
+    /// The messages in all of them.
     len: usize,
 }
 
 /// Messages of one size that were to leave at one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Run {
     intended: Instant,
     size: u32,
@@ -25,16 +24,6 @@ struct Run {
 }
 
 impl Waiting {
-    /// None; `now` is any moment.
-    pub(super) fn new(now: Instant) -> Self {
-        Self {
-            first: Run::of(now, 0, 0),
-            between: VecDeque::new(),
-            last: Run::of(now, 0, 0),
-            len: 0,
-        }
-    }
-
     /// How many wait.
     #[inline]
     pub(super) fn len(&self) -> usize {
@@ -45,57 +34,31 @@ impl Waiting {
     #[inline]
     pub(super) fn push(&mut self, intended: Instant, size: u32) {
         self.len += 1;
-        if self.last.intended == intended && self.last.size == size {
-            self.last.count += 1;
-        } else {
-            self.begin(intended, size);
+        match self.runs.back_mut() {
+            Some(run) if run.intended == intended && run.size == size => run.count += 1,
+            _ => self.runs.push_back(Run {
+                intended,
+                size,
+                count: 1,
+            }),
         }
     }
 
     /// When the next to be answered was to leave, and its size.
     #[inline]
-    pub(super) fn front(&mut self) -> Option<(Instant, u32)> {
-        if self.first.count == 0 {
-            self.turn_to_next()?;
-        }
-        Some((self.first.intended, self.first.size))
+    pub(super) fn front(&self) -> Option<(Instant, u32)> {
+        self.runs.front().map(|run| (run.intended, run.size))
     }
 
-    /// What [`front`](Self::front) said was answered.
+    /// The next was answered, if any waited.
     #[inline]
     pub(super) fn pop(&mut self) {
-        self.first.count -= 1;
-        self.len -= 1;
-    }
-
-    #[inline(never)]
-    fn begin(&mut self, intended: Instant, size: u32) {
-        if self.last.count > 0 {
-            self.between.push_back(self.last);
-        }
-        self.last = Run::of(intended, size, 1);
-    }
-
-    #[inline(never)]
-    fn turn_to_next(&mut self) -> Option<()> {
-        self.first = match self.between.pop_front() {
-            Some(run) => run,
-            None => {
-                let run = self.last;
-                self.last.count = 0;
-                run
+        if let Some(run) = self.runs.front_mut() {
+            self.len -= 1;
+            run.count -= 1;
+            if run.count == 0 {
+                self.runs.pop_front();
             }
-        };
-        (self.first.count > 0).then_some(())
-    }
-}
-
-impl Run {
-    fn of(intended: Instant, size: u32, count: usize) -> Self {
-        Self {
-            intended,
-            size,
-            count,
         }
     }
 }
@@ -115,7 +78,7 @@ mod tests {
             steps in proptest::collection::vec((any::<bool>(), 0..3_u64, 0..2_u32), 0..200),
         ) {
             let begun = Instant::now();
-            let mut waiting = Waiting::new(begun);
+            let mut waiting = Waiting::default();
             let mut expected = VecDeque::new();
             for (sends, moment, size) in steps {
                 if sends {

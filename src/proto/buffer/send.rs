@@ -232,7 +232,7 @@ impl SendBuffer {
         self.push_medium_masked(opcode, key, payload);
     }
 
-    /// Appends a message whose length takes 16 bits, for which there most often is room.
+    /// Appends a message whose length takes 7 or 16 bits, for which there most often is room.
     #[inline(never)]
     fn push_medium_message(&mut self, opcode: Opcode, payload: &[u8]) {
         match self.medium_frame(opcode, 0, payload.len()) {
@@ -254,20 +254,27 @@ impl SendBuffer {
         }
     }
 
-    /// Appends the first 4 bytes of a header and room for the `n` that follow them, if the payload
-    /// among those has a length of 16 bits, and there is room.
+    /// Appends a header up to its length, and room for the key and the payload, `n` bytes in all, if
+    /// the length takes 7 or 16 bits and there is room.
     #[inline(always)]
     fn medium_frame(&mut self, opcode: Opcode, mask: u8, n: usize) -> Option<&mut [u8]> {
         let key_size = if mask == 0 { 0 } else { 4 };
-        let len @ MEDIUM_MIN.. = u16::try_from(n - key_size).ok()? else {
-            return None;
-        };
-        let frame = self.bytes[self.end..].get_mut(..4 + n)?;
-        let (header, place) = frame.split_first_chunk_mut()?;
+        let len = u16::try_from(n - key_size).ok()?;
         let [high, low] = len.to_be_bytes();
-        *header = [FIN | opcode as u8, mask | LEN_16, high, low];
-        self.end += 4 + n;
-        self.len += 4 + n;
+        let rest = &mut self.bytes[self.end..];
+        let (size, place) = if len < u16::from(LEN_16) {
+            let (header, place) = rest.split_first_chunk_mut()?;
+            let place = place.get_mut(..n)?;
+            *header = [FIN | opcode as u8, mask | low];
+            (2 + n, place)
+        } else {
+            let (header, place) = rest.split_first_chunk_mut()?;
+            let place = place.get_mut(..n)?;
+            *header = [FIN | opcode as u8, mask | LEN_16, high, low];
+            (4 + n, place)
+        };
+        self.end += size;
+        self.len += size;
         Some(place)
     }
 
@@ -351,9 +358,6 @@ impl SendBuffer {
         self.end = pending;
     }
 }
-
-/// The shortest payload whose length takes 16 bits (RFC 6455 §5.2: the minimal encoding).
-const MEDIUM_MIN: u16 = 126;
 
 /// The bytes of a frame with a length of 7 bits and no mask, at most; of less than
 /// [`PIECES_MAX`], with a mask.

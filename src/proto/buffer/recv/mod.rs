@@ -63,7 +63,7 @@ pub struct RecvBuffer {
     /// At rest, for the next compressed message that does not build on another.
     decompressor: Option<Box<Decompressor>>,
     /// At rest, for the next message that comes in pieces.
-    unfinished: Option<Box<Message>>,
+    spare_message: Option<Box<Message>>,
     /// How many bytes the frame in progress still lacks, as its header declared.
     lacking: u64,
 }
@@ -82,7 +82,7 @@ impl RecvBuffer {
             checked: 0,
             inflated: Inflated::new(),
             decompressor: None,
-            unfinished: None,
+            spare_message: None,
             lacking: 0,
         }
     }
@@ -173,7 +173,7 @@ impl RecvBuffer {
             lacking: self.lacking,
             inflated: self.inflated.take(),
             decompressor: None,
-            unfinished: None,
+            spare_message: None,
             bytes,
         };
         self.rewind();
@@ -215,8 +215,8 @@ impl RecvBuffer {
         if self.decompressor.is_none() {
             self.decompressor = other.decompressor.take();
         }
-        if self.unfinished.is_none() {
-            self.unfinished = other.unfinished.take();
+        if self.spare_message.is_none() {
+            self.spare_message = other.spare_message.take();
         }
     }
 
@@ -367,7 +367,7 @@ impl RecvBuffer {
 
     /// What a message that comes in pieces is kept as, in memory that one before it has left here.
     pub(in crate::proto) fn begin_message(&mut self, message: Message) -> Box<Message> {
-        match self.unfinished.take() {
+        match self.spare_message.take() {
             Some(mut place) => {
                 *place = message;
                 place
@@ -378,7 +378,7 @@ impl RecvBuffer {
 
     /// Takes it back.
     pub(in crate::proto) fn end_message(&mut self, message: Option<Box<Message>>) {
-        self.unfinished = message;
+        self.spare_message = message;
     }
 
     /// Ends the assembled message and returns where it lies.
