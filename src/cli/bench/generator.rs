@@ -4,7 +4,7 @@
 //! with what is due, byte for byte.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,7 +20,6 @@ use crate::cli::bench::plan::{Mode, Plan};
 use crate::cli::bench::publications::Publications;
 use crate::cli::bench::shared::{Shared, Window};
 use crate::cli::bench::tally::{Stage, Tally};
-use crate::cli::bench::waiting::Waiting;
 
 /// The connections of one thread.
 pub(super) struct Generator {
@@ -66,7 +65,8 @@ pub(super) struct Client {
     is_open: bool,
     /// How many messages it sent.
     count: u64,
-    waiting: Waiting,
+    /// Those that are to come back, the next first.
+    waiting: VecDeque<Sent>,
     /// In the rate-limited mode: when the next message is to leave.
     due: Option<Instant>,
     /// Of the publications, how many it has.
@@ -80,15 +80,10 @@ impl Client {
             begun,
             is_open: false,
             count: 0,
-            waiting: Waiting::default(),
+            waiting: VecDeque::new(),
             due: None,
             received: 0,
         }
-    }
-
-    /// How many of its messages came back.
-    fn answered(&self) -> u64 {
-        self.count - self.waiting.len() as u64
     }
 }
 
@@ -140,7 +135,7 @@ impl Generator {
     /// What was counted.
     pub(super) fn take_tally(&mut self) -> Tally {
         if let Some(window) = self.window {
-            self.tally.settle(&window);
+            self.tally.settle(window);
         }
         mem::replace(&mut self.tally, Tally::new())
     }
@@ -256,7 +251,7 @@ impl Generator {
         waiting < self.plan.in_flight
     }
 
-    #[inline(always)]
+    #[inline]
     fn send(
         &mut self,
         client: &mut Client,
@@ -273,7 +268,7 @@ impl Generator {
             self.publications.publish(sent, self.open);
         } else {
             self.outstanding += 1;
-            client.waiting.push(intended, size);
+            client.waiting.push_back(sent);
         }
         Ok(())
     }
@@ -317,7 +312,7 @@ impl Generator {
     fn count(&mut self, sent: Sent, now: Instant) {
         self.answered += 1;
         self.outstanding -= 1;
-        if let Some(window) = &self.window {
+        if let Some(window) = self.window {
             self.tally.answer(window, sent.intended, now, sent.size);
         }
     }
@@ -326,7 +321,7 @@ impl Generator {
     fn mismatch(&self, client: &Client, mismatch: Mismatch) {
         let what = match self.plan.mode {
             Mode::Broadcast => format!("delivery {}", client.received + 1),
-            _ => format!("echo {}", client.answered() + 1),
+            _ => format!("echo {}", client.count - client.waiting.len() as u64 + 1),
         };
         self.shared.fail(format!(
             "connection {}, {what}: {mismatch}",
@@ -367,7 +362,7 @@ impl Handler for Generator {
             Mode::Idle => {}
             Mode::Handshakes => {
                 self.answered += 1;
-                if let Some(window) = &self.window {
+                if let Some(window) = self.window {
                     self.tally.answer(window, client.begun, now, 0);
                 }
                 // It is open, and so can be closed.
@@ -390,16 +385,15 @@ impl Handler for Generator {
             // What a server says unasked is its own affair where nothing is compared.
             Mode::Idle | Mode::Handshakes => return Ok(()),
         }
-        let Some((intended, size)) = client.waiting.front() else {
+        let Some(sent) = client.waiting.front().copied() else {
             self.mismatch(client, Mismatch::Unasked);
             return Ok(());
         };
-        let sent = (self.plan.pattern).message(intended, size, client.answered());
         if let Err(mismatch) = self.plan.pattern.check(sent, message) {
             self.mismatch(client, mismatch);
             return Ok(());
         }
-        client.waiting.pop();
+        client.waiting.pop_front();
         self.count(sent, arrived);
         let is_over = self.batch.is_over;
         match self.plan.interval {

@@ -11,7 +11,6 @@ mod report;
 mod shared;
 mod size;
 mod tally;
-mod waiting;
 mod worker;
 
 use std::borrow::Cow;

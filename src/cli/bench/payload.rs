@@ -78,14 +78,13 @@ impl Pattern {
         }
     }
 
-    /// Queues it. A peer that is lent to functions that are not inlined lies in memory, and
-    /// everything that a message passes then looks there.
-    #[inline(always)]
+    /// Queues it.
+    #[inline]
     pub(super) fn send(&self, sent: Sent, peer: &mut Peer<'_>) -> Result<(), SendError> {
-        peer.send(match self {
-            Self::Text(text) => Message::Text(&text[sent.range()]),
-            Self::Binary(bytes) => Message::Binary(&bytes[sent.range()]),
-        })
+        match self {
+            Self::Text(text) => peer.send_text(&text[sent.range()]),
+            Self::Binary(bytes) => peer.send_binary(&bytes[sent.range()]),
+        }
     }
 
     /// Whether `came` is what was `sent`.

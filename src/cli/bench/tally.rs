@@ -87,7 +87,7 @@ impl Tally {
     ///
     /// It is counted when the next that is not like it comes, or by [`settle`](Self::settle).
     #[inline]
-    pub(super) fn answer(&mut self, window: &Window, intended: Instant, now: Instant, size: u32) {
+    pub(super) fn answer(&mut self, window: Window, intended: Instant, now: Instant, size: u32) {
         if intended != self.alike.intended || now != self.alike.came {
             self.settle(window);
             self.alike = Alike::none(intended, now);
@@ -97,8 +97,7 @@ impl Tally {
     }
 
     /// Counts the last answers.
-    #[inline(never)]
-    pub(super) fn settle(&mut self, window: &Window) {
+    pub(super) fn settle(&mut self, window: Window) {
         let Alike {
             intended,
             came,
@@ -186,9 +185,9 @@ mod tests {
         let mut tally = Tally::new();
         // One a millisecond, and a server that answers none for 100 of them.
         for i in 0..100 {
-            tally.answer(&window, at(i), at(100), 10);
+            tally.answer(window, at(i), at(100), 10);
         }
-        tally.settle(&window);
+        tally.settle(window);
         let median = tally.latency.value_at_quantile(0.5);
         assert!((49_000_000..52_000_000).contains(&median), "{median}");
         assert_eq!((tally.messages, tally.bytes), (100, 1000));
@@ -203,8 +202,8 @@ mod tests {
             until: at(10),
         };
         let mut tally = Tally::new();
-        tally.answer(&window, at(9), at(20), 1);
-        tally.settle(&window);
+        tally.answer(window, at(9), at(20), 1);
+        tally.settle(window);
         assert_eq!((tally.messages, tally.latency.len()), (0, 1));
     }
 
@@ -227,10 +226,10 @@ mod tests {
             (2, 3),
             (1, 3),
         ] {
-            tally.answer(&window, at(intended), at(came), 10);
+            tally.answer(window, at(intended), at(came), 10);
         }
-        tally.settle(&window);
-        tally.settle(&window);
+        tally.settle(window);
+        tally.settle(window);
         assert_eq!((tally.messages, tally.bytes), (7, 70));
         // What was to leave before the window has no latency.
         assert_eq!(tally.latency.len(), 5);
