@@ -20,9 +20,9 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Type};
 
 use crate::net::config::LoopConfig;
-use crate::net::socket::Socket;
 #[cfg(unix)]
 use crate::net::socket::UNIX_ADDRESS;
+use crate::net::socket::{self, Socket};
 #[cfg(feature = "tls")]
 use crate::net::tls::{ServerTls, TlsStream};
 use crate::net::transport::Transport;
@@ -215,7 +215,7 @@ impl Listener {
                 _ if self.has_fault() => Err(self.fault()),
                 Accepting::Tcp(socket) => {
                     let accepted = socket.accept();
-                    accepted.map(|(stream, address)| (Socket::tcp(stream), address))
+                    accepted.map(|(stream, address)| (Socket::accepted(stream), address))
                 }
                 #[cfg(unix)]
                 Accepting::Unix(socket, _) => {
@@ -292,8 +292,40 @@ fn bind(address: SocketAddr, config: &LoopConfig) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
     socket.set_reuse_port(config.reuse_port)?;
+    socket::bequeath(&socket)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(config.backlog).unwrap_or(i32::MAX))?;
     Ok(TcpListener::from_std(socket.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::{Accept, Listener};
+    use crate::net::config::LoopConfig;
+    use crate::net::socket::Socket;
+    use crate::net::transport::Transport;
+
+    /// Nagle's algorithm would have a frame wait for the answer to the one before.
+    #[test]
+    fn what_is_accepted_sends_at_once() {
+        let listener = Listener::bind("127.0.0.1:0", &LoopConfig::default()).unwrap();
+        let _client = TcpStream::connect(listener.address()).unwrap();
+        let end = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < end {
+            match listener.accept() {
+                Accept::Stream(Transport::Plain(Socket::Tcp(stream)), _) => {
+                    assert!(stream.nodelay().unwrap());
+                    return;
+                }
+                Accept::WouldBlock => thread::yield_now(),
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("nothing to be accepted");
+    }
 }

@@ -33,6 +33,14 @@ pub(super) enum Socket {
 pub(super) const UNIX_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
 impl Socket {
+    /// Takes over a stream that was accepted, by a listener with what [`bequeath`] gives it.
+    pub(super) fn accepted(stream: TcpStream) -> Self {
+        match OPTIONS_ARE_INHERITED {
+            true => Self::Tcp(stream),
+            false => Self::tcp(stream),
+        }
+    }
+
     /// Takes over a stream, connected or about to be.
     pub(super) fn tcp(stream: TcpStream) -> Self {
         // Frames leave as soon as they are queued; a failure costs only latency.
@@ -129,6 +137,17 @@ impl Socket {
             #[cfg(test)]
             Self::Scripted(_) => true,
         }
+    }
+}
+
+/// Whether what is accepted has its listener's options, which spares a call for each.
+const OPTIONS_ARE_INHERITED: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// Gives a listener the options that what it accepts is to have.
+pub(super) fn bequeath(listener: &socket2::Socket) -> io::Result<()> {
+    match OPTIONS_ARE_INHERITED {
+        true => listener.set_tcp_nodelay(true),
+        false => Ok(()),
     }
 }
 

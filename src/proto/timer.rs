@@ -15,6 +15,8 @@ pub(crate) struct Timers {
     received: Instant,
     /// When our last Ping went out; it is answered once `received` is not before it.
     pinged: Option<Instant>,
+    /// Whether a Ping was sent that is not the timer's.
+    pinged_otherwise: bool,
     /// From when the idle time counts.
     idle_since: Instant,
     /// Whether a message was sent since.
@@ -35,6 +37,7 @@ impl Timers {
         Self {
             received: now,
             pinged: None,
+            pinged_otherwise: false,
             idle_since: now,
             sent: false,
         }
@@ -63,6 +66,17 @@ impl Timers {
     #[inline]
     pub(crate) fn is_pinging(&self) -> bool {
         self.pinged.is_some()
+    }
+
+    /// A Ping was queued that is not the timer's, which waits for no answer.
+    pub(crate) fn pinged_otherwise(&mut self) {
+        self.pinged_otherwise = true;
+    }
+
+    /// Whether the peer may owe a Pong: for the timer's Ping until it is taken, for others as long
+    /// as the connection lasts, for nobody keeps count of them.
+    pub(crate) fn may_be_owed_pong(&self) -> bool {
+        self.is_pinging() || self.pinged_otherwise
     }
 
     /// When [`due`](Self::due) is to be asked at the latest.

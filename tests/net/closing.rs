@@ -2,14 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use openline::net::{Message, Peer};
+use openline::net::{LoopConfig, Message, Peer};
 use openline::proto::{CloseCode, Config, SendError};
 
 use crate::support::{
-    Answer, BINARY, CLOSE, PING, PONG, Raw, Seen, Server, TEXT, config, echo, frame,
+    Answer, BINARY, CLOSE, PATIENCE, PING, PONG, Raw, Seen, Server, TEXT, config, echo, frame,
 };
 
 #[test]
@@ -134,14 +135,14 @@ fn a_large_reply_and_a_close_arrive_whole_over_unread_input() {
 
 #[test]
 fn a_peer_that_talks_on_without_end_is_cut_off() {
-    let config = openline::net::LoopConfig {
+    let config = LoopConfig {
         linger_size_max: 100_000,
         ..config(Config::default())
     };
     let server = Server::start(config, echo);
     let mut raw = Raw::open(server.address);
-    raw.send(&frame(CLOSE, b""));
-    assert_eq!(raw.frame(), (CLOSE, Vec::new()));
+    raw.send(&frame(TEXT, b"\xff"));
+    assert_eq!(raw.frame().0, CLOSE);
     let mut sent = 0;
     while raw.0.write(&[0; 10_000]).is_ok() {
         sent += 10_000;
@@ -156,16 +157,77 @@ fn a_peer_that_never_closes_its_side_is_cut_off() {
     config.linger_timeout = Duration::from_millis(100);
     let server = Server::start(config, echo);
     let mut raw = Raw::open(server.address);
+    raw.send(&frame(TEXT, b"\xff"));
+    assert_eq!(raw.frame().0, CLOSE);
+    assert!(is_closed(&mut raw));
+    server.stop();
+}
+
+#[test]
+fn after_both_closes_nothing_is_waited_for() {
+    let server = Server::start(patient(), echo);
+    let mut raw = Raw::open(server.address);
     raw.send(&frame(CLOSE, b""));
     assert_eq!(raw.frame(), (CLOSE, Vec::new()));
-    assert_eq!(raw.0.read(&mut [0; 1]).unwrap(), 0);
-    // Not ours to see when exactly the socket goes; but writing into it fails soon after.
-    let gone = (0..100).any(|_| {
-        thread::sleep(Duration::from_millis(20));
-        raw.0.write_all(b"x").is_err()
-    });
-    assert!(gone);
+    assert!(is_closed(&mut raw));
     server.stop();
+}
+
+#[test]
+fn a_pong_that_is_owed_is_no_reason_for_a_reset() {
+    let ping = |peer: &mut Peer<'_>, _: Message<'_>| peer.ping(b"x");
+    let server = Server::start(patient(), ping);
+    let mut raw = Raw::open(server.address);
+    raw.send(&frame(TEXT, b"a ping, please"));
+    assert_eq!(raw.frame(), (PING, b"x".to_vec()));
+    raw.send(&frame(CLOSE, b""));
+    assert_eq!(raw.frame(), (CLOSE, Vec::new()));
+    assert!(!is_closed(&mut raw));
+    server.stop();
+}
+
+#[test]
+fn neither_is_one_that_answers_the_timers_ping() {
+    let mut config = patient();
+    config.protocol = Arc::new(Config {
+        ping_interval: Some(Duration::from_millis(20)),
+        ..Config::default()
+    });
+    let server = Server::start(config, echo);
+    let mut raw = Raw::open(server.address);
+    assert_eq!(raw.frame(), (PING, Vec::new()));
+    raw.send(&frame(CLOSE, b""));
+    assert_eq!(raw.frame(), (CLOSE, Vec::new()));
+    assert!(!is_closed(&mut raw));
+    server.stop();
+}
+
+#[test]
+fn who_sends_on_behind_its_close_is_heard_out() {
+    let server = Server::start(patient(), echo);
+    let mut raw = Raw::open(server.address);
+    raw.send(&[frame(CLOSE, b""), frame(TEXT, b"too late")].concat());
+    assert_eq!(raw.frame(), (CLOSE, Vec::new()));
+    assert!(!is_closed(&mut raw));
+    server.stop();
+}
+
+/// A loop that, where it waits for the peer, waits longer than any test looks.
+fn patient() -> LoopConfig {
+    LoopConfig {
+        linger_timeout: PATIENCE,
+        ..config(Config::default())
+    }
+}
+
+/// Whether the server has closed its socket, not only its sending direction. When it does is not
+/// ours to see, but what is written afterwards is answered by a reset, and the next write fails.
+fn is_closed(raw: &mut Raw) -> bool {
+    assert_eq!(raw.0.read(&mut [0; 1]).unwrap(), 0);
+    (0..25).any(|_| {
+        thread::sleep(Duration::from_millis(20));
+        raw.0.write_all(&frame(PONG, b"x")).is_err()
+    })
 }
 
 /// Closes at the callback of its name.

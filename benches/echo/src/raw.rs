@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
+use socket2::SockRef;
 
 struct Connection {
     stream: TcpStream,
@@ -28,6 +29,8 @@ pub fn open_and_close(port: u16) -> io::Result<()> {
 fn run(port: u16, turn: impl Fn(&mut Connection, &mut [u8]) -> io::Result<bool>) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let mut listener = TcpListener::bind(([127, 0, 0, 1], port).into())?;
+    // What is accepted has it of the listener.
+    SockRef::from(&listener).set_tcp_nodelay(true)?;
     poll.registry()
         .register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut connections = Slab::<Connection>::new();
@@ -114,7 +117,6 @@ fn accept(
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
         };
-        stream.set_nodelay(true)?;
         let entry = connections.vacant_entry();
         let both = Interest::READABLE | Interest::WRITABLE;
         poll.registry()

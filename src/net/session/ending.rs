@@ -2,9 +2,11 @@
 //! §7.1.1]).
 //!
 //! A socket that is closed while input waits in it resets the connection, and the reset destroys
-//! what the peer has not read yet. So a server first ends its sending direction, and reads on,
-//! within bounds, until the peer has closed too. A client waits for the server to close first:
-//! who closes first holds the address for a while, and servers have but one.
+//! what the peer has not read yet; so does input that comes afterwards. So a server first ends its
+//! sending direction, and reads on, within bounds, until the peer has closed too: unless both Close
+//! frames were exchanged, nothing waits, and the peer owes no Pong. Then nothing more can come, and
+//! the socket is closed with the last byte. A client waits for the server to close first: who closes
+//! first holds the address for a while, and servers have but one.
 //!
 //! [RFC 6455 §7.1.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.1
 
@@ -22,6 +24,7 @@ use crate::net::end::{End, EndWhy};
 use crate::net::handler::Handler;
 use crate::net::session::{Context, Flow, Revival, Session, State};
 use crate::net::trace::Trace;
+use crate::net::transport::Transport;
 use crate::proto::{CloseCode, ClosedWhy, Role};
 
 /// What is left of a session.
@@ -41,6 +44,8 @@ pub(super) struct Linger {
 enum Next {
     /// To be closed, whether or not the last bytes could be written.
     Close,
+    /// To be closed when they are written, for the peer sends nothing more.
+    CloseWritten,
     /// To end its sending direction when they are written.
     HalfClose,
     /// To see the peer close.
@@ -57,6 +62,10 @@ impl Linger {
 
     /// `n` bytes were received and thrown away.
     pub(super) fn drain(&mut self, n: usize) {
+        if n > 0 && self.next == Next::CloseWritten {
+            // It does send more.
+            self.next = Next::HalfClose;
+        }
         match self.drain_max.checked_sub(n) {
             Some(left) => self.drain_max = left,
             None => self.next = Next::Close,
@@ -74,7 +83,7 @@ impl<H: Handler> Session<H> {
         }
         let next = match self.transport.is_opening() {
             true => Next::Close,
-            false => next(self.role, &why),
+            false => self.next(&why),
         };
         let linger = State::Lingering(Linger {
             deadline: cx.hub.now + cx.config.linger_timeout,
@@ -170,13 +179,50 @@ impl<H: Handler> Session<H> {
         if self.eof {
             return Ok(true);
         }
-        if linger.next == Next::HalfClose {
-            match self.transport.half_close()? {
+        match linger.next {
+            Next::CloseWritten if !self.readable => return Ok(true),
+            Next::CloseWritten | Next::HalfClose => match self.transport.half_close()? {
                 true => linger.next = Next::Await,
                 false => self.writable = false,
-            }
+            },
+            Next::Close | Next::Await => {}
         }
         Ok(false)
+    }
+
+    /// What is next for the socket after this end.
+    fn next(&self, why: &EndWhy) -> Next {
+        match why {
+            EndWhy::Closed(closed) => match closed.why {
+                ClosedWhy::PongTimeout | ClosedWhy::CloseTimeout => Next::Close,
+                // §7.1.1: a client waits for the server to close first.
+                _ if self.role == Role::Client => Next::Await,
+                ClosedWhy::Handshake { .. } if self.has_heard_all() => Next::CloseWritten,
+                _ => Next::HalfClose,
+            },
+            // §7.1.7: a client that fails the connection need not wait.
+            EndWhy::Protocol(_) | EndWhy::SlowReader { .. } => Next::HalfClose,
+            #[cfg(feature = "tls")]
+            EndWhy::Tls(_) => Next::HalfClose,
+            EndWhy::Refused { .. }
+            | EndWhy::Page { .. }
+            | EndWhy::Quota(_)
+            | EndWhy::Handshake(_)
+            | EndWhy::Shutdown => match self.role {
+                Role::Server => Next::HalfClose,
+                Role::Client => Next::Close,
+            },
+            EndWhy::Connect(_) | EndWhy::Reset | EndWhy::Io(_) | EndWhy::Abandoned => Next::Close,
+        }
+    }
+
+    /// Whether a peer that keeps to the protocol sends nothing after its Close: over TLS it sends
+    /// an alert.
+    fn has_heard_all(&self) -> bool {
+        match (&self.transport, &self.state) {
+            (Transport::Plain(_), State::Open(connection, _)) => !connection.may_be_owed_pong(),
+            _ => false,
+        }
     }
 }
 
@@ -256,28 +302,4 @@ fn is_tls(why: &EndWhy) -> bool {
 #[cfg(not(feature = "tls"))]
 fn is_tls(_: &EndWhy) -> bool {
     false
-}
-
-fn next(role: Role, why: &EndWhy) -> Next {
-    match why {
-        EndWhy::Closed(closed) => match closed.why {
-            ClosedWhy::PongTimeout | ClosedWhy::CloseTimeout => Next::Close,
-            // §7.1.1: a client waits for the server to close first.
-            _ if role == Role::Client => Next::Await,
-            _ => Next::HalfClose,
-        },
-        // §7.1.7: a client that fails the connection need not wait.
-        EndWhy::Protocol(_) | EndWhy::SlowReader { .. } => Next::HalfClose,
-        #[cfg(feature = "tls")]
-        EndWhy::Tls(_) => Next::HalfClose,
-        EndWhy::Refused { .. }
-        | EndWhy::Page { .. }
-        | EndWhy::Quota(_)
-        | EndWhy::Handshake(_)
-        | EndWhy::Shutdown => match role {
-            Role::Server => Next::HalfClose,
-            Role::Client => Next::Close,
-        },
-        EndWhy::Connect(_) | EndWhy::Reset | EndWhy::Io(_) | EndWhy::Abandoned => Next::Close,
-    }
 }

@@ -93,6 +93,12 @@ impl Connection {
         self.is_open() && !self.reader.is_mid_message() && !self.timers.is_pinging()
     }
 
+    /// Whether more may come of a peer that keeps to the protocol, once both Close frames were
+    /// exchanged: only a Pong, which it owes to a Ping that it reads before our Close (§5.5.2).
+    pub(crate) fn may_be_owed_pong(&self) -> bool {
+        self.timers.may_be_owed_pong()
+    }
+
     /// Does what is due at `now`: a Ping, or the end. [`poll`](Self::poll) tells the end.
     pub fn handle_timeout(&mut self, now: Instant, send: &mut SendBuffer) {
         match self.state {

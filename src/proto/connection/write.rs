@@ -293,7 +293,9 @@ impl Connection {
     ///
     /// After a Close frame, or with a payload above 125 bytes. A full queue is no hindrance.
     pub fn send_ping(&mut self, payload: &[u8], send: &mut SendBuffer) -> Result<(), SendError> {
-        self.send_control(Opcode::Ping, payload, send)
+        self.send_control(Opcode::Ping, payload, send)?;
+        self.timers.pinged_otherwise();
+        Ok(())
     }
 
     /// Queues a Pong that nobody asked for: a heartbeat in one direction (§5.5.3).
