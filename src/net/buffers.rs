@@ -10,7 +10,8 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::net::transport::Scratch;
-use crate::proto::{RecvBuffer, SendBuffer};
+use crate::proto::{Kind, RecvBuffer, SendBuffer};
+use crate::rare::rare;
 
 /// How much is read at once: it fits a first-level cache, with room for the replies.
 pub(super) const READ_SIZE: usize = 32 << 10;
@@ -30,10 +31,30 @@ pub(super) struct Buffers {
     pub(super) send: SendBuffer,
     /// What transports work in.
     pub(super) scratch: Scratch,
+    /// What is to be answered next.
+    pub(super) answer: Option<Answer>,
     spare_recv: Pool<RecvBuffer>,
     spare_send: Pool<SendBuffer>,
     /// When to look for what is not used, if there is anything to give back.
     rest_at: Option<Instant>,
+}
+
+/// A message that is answered by itself, and is not lent any more.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) kind: Kind,
+    pub(super) address: usize,
+    pub(super) len: usize,
+}
+
+impl Answer {
+    pub(super) fn new(kind: Kind, message: &[u8]) -> Self {
+        Self {
+            kind,
+            address: message.as_ptr().addr(),
+            len: message.len(),
+        }
+    }
 }
 
 /// What a connection keeps between turns, if anything.
@@ -55,6 +76,7 @@ impl Buffers {
     #[inline]
     pub(super) fn lend(&mut self, held: &mut Option<Box<Held>>) {
         if let Some(held) = held {
+            rare();
             self.lend_held(held);
         }
     }

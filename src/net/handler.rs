@@ -7,7 +7,7 @@ use crate::net::end::End;
 use crate::net::peer::{ConnectionId, Peer};
 use crate::net::remote::{OwnedMessage, Undelivered};
 use crate::proto::{
-    Acceptance, Chunk, Close, Page, Refusal, Request, Response, Role, SendError, Status,
+    Acceptance, Chunk, Close, Kind, Page, Refusal, Request, Response, Role, SendError, Status,
 };
 
 /// The program's side of an event loop: called for everything that happens, in the loop's thread.
@@ -161,6 +161,15 @@ impl<'a> Message<'a> {
             Self::Text(text) => text.as_bytes(),
             Self::Binary(bytes) => bytes,
             Self::Chunk(chunk) => chunk.data,
+        }
+    }
+
+    /// Of which kind the message is that is all there with this; `None` if more pieces follow.
+    pub(super) fn completes(&self) -> Option<Kind> {
+        match self {
+            Self::Text(_) => Some(Kind::Text),
+            Self::Binary(_) => Some(Kind::Binary),
+            Self::Chunk(chunk) => chunk.last.then_some(chunk.kind),
         }
     }
 }

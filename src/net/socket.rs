@@ -54,7 +54,10 @@ impl Socket {
         match self {
             Self::Tcp(stream) => retry(|| stream.read(bytes)),
             #[cfg(unix)]
-            Self::Unix(stream) => retry(|| stream.read(bytes)),
+            Self::Unix(stream) => {
+                rare();
+                retry(|| stream.read(bytes))
+            }
             #[cfg(test)]
             Self::Scripted(stream) => retry(|| stream.recv(bytes)),
         }
@@ -66,7 +69,10 @@ impl Socket {
         match self {
             Self::Tcp(stream) => retry(|| stream.write(bytes)),
             #[cfg(unix)]
-            Self::Unix(stream) => retry(|| stream.write(bytes)),
+            Self::Unix(stream) => {
+                rare();
+                retry(|| stream.write(bytes))
+            }
             #[cfg(test)]
             Self::Scripted(stream) => retry(|| stream.send(bytes)),
         }
@@ -155,17 +161,30 @@ const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 #[inline(always)]
 fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+    match call() {
+        Ok(n) => Ok(Some(n)),
+        Err(error) => {
+            rare();
+            again(error, call)
+        }
+    }
+}
+
+/// After an error: `None` if that says only that the call would block.
+#[cold]
+fn again(
+    mut error: io::Error,
+    mut call: impl FnMut() -> io::Result<usize>,
+) -> io::Result<Option<usize>> {
     loop {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => return Ok(None),
+            io::ErrorKind::Interrupted => {}
+            _ => return Err(error),
+        }
         match call() {
             Ok(n) => return Ok(Some(n)),
-            Err(error) => {
-                rare();
-                match error.kind() {
-                    io::ErrorKind::WouldBlock => return Ok(None),
-                    io::ErrorKind::Interrupted => {}
-                    _ => return Err(error),
-                }
-            }
+            Err(next) => error = next,
         }
     }
 }

@@ -97,7 +97,10 @@ impl Transport {
                 }))
             }
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.recv(bytes, &mut scratch.tls),
+            Self::Tls(stream) => {
+                rare();
+                stream.recv(bytes, &mut scratch.tls)
+            }
         }
     }
 
@@ -118,7 +121,10 @@ impl Transport {
             }
             Self::Plain(socket) => socket.send(bytes),
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.send(bytes, &mut scratch.tls),
+            Self::Tls(stream) => {
+                rare();
+                stream.send(bytes, &mut scratch.tls)
+            }
         }
     }
 

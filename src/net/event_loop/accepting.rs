@@ -36,36 +36,36 @@ impl<H: Handler> EventLoop<H> {
                 Accept::Failed(error) => Err(error),
             };
             if let Err(error) = accepted {
-                self.hub.counters.accept_failures.add(1);
+                self.cx.hub.counters.accept_failures.add(1);
                 let listener = &mut self.listeners[index];
-                let pause = self.config.accept_pause;
+                let pause = self.cx.config.accept_pause;
                 warn!(
                     target: "openline",
                     address = %listener.address(), %error, ?pause, "accepting pauses"
                 );
-                listener.retry_at = Some(self.hub.now + pause);
+                listener.retry_at = Some(self.cx.hub.now + pause);
                 return;
             }
         }
-        self.listeners[index].retry_at = Some(self.hub.now);
+        self.listeners[index].retry_at = Some(self.cx.hub.now);
     }
 
     fn admit(&mut self, transport: Transport, address: SocketAddr) -> io::Result<()> {
-        self.hub.counters.accepts.add(1);
+        self.cx.hub.counters.accepts.add(1);
         let place = self.next_place()?;
-        let now = self.hub.now;
-        let admitted = self.census.enter(address.ip(), &self.config);
+        let now = self.cx.hub.now;
+        let admitted = self.census.enter(address.ip(), &self.cx.config);
         let mut session = Session::accepted(transport, address, place, now, admitted.is_ok());
         let Err(quota) = admitted else {
             let inserted = self.insert(session);
             if inserted.is_err() {
-                self.census.leave(address.ip(), &self.config);
+                self.census.leave(address.ip(), &self.cx.config);
             }
             return inserted;
         };
         if self.turned_away == TURNED_AWAY_MAX {
             // A crowd is not told why, lest the telling cost what the quota is to save.
-            session.abandon(EndWhy::Quota(quota), &mut self.parts().1);
+            session.abandon(EndWhy::Quota(quota), &mut self.cx);
             return Ok(());
         }
         self.insert(session)?;

@@ -50,12 +50,12 @@ impl<H: Handler> EventLoop<H> {
         if self.draining.is_some() {
             return self.abandon_all();
         }
-        let window = self.config.shutdown_window;
+        let window = self.cx.config.shutdown_window;
         info!(target: "openline", connections = self.sessions.len(), ?window, "shutting down");
-        self.hub.is_draining = true;
+        self.cx.hub.is_draining = true;
         let indices = self.indices();
         let places = indices.iter().max().map_or(0, |last| last + 1);
-        let now = self.hub.now;
+        let now = self.cx.hub.now;
         self.draining = Some(Draining {
             begun: now,
             places,
@@ -63,7 +63,7 @@ impl<H: Handler> EventLoop<H> {
             step_at: Some(now),
             deadline: now
                 .checked_add(window)
-                .and_then(|end| end.checked_add(self.config.shutdown_timeout)),
+                .and_then(|end| end.checked_add(self.cx.config.shutdown_timeout)),
         });
         // Whoever is still at the door has nothing to lose.
         for index in indices {
@@ -80,7 +80,7 @@ impl<H: Handler> EventLoop<H> {
 
     /// Closes those whose time has come.
     pub(super) fn drain(&mut self) {
-        let (now, window) = (self.hub.now, self.config.shutdown_window);
+        let (now, window) = (self.cx.hub.now, self.cx.config.shutdown_window);
         let Some(draining) = &mut self.draining else {
             return;
         };

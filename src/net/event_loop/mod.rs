@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Token};
+use mio::{Events, Token};
 use slab::Slab;
 use tracing::{error, info};
 
@@ -58,11 +58,8 @@ const ALARM: Token = Token(usize::MAX - 1);
 
 /// An event loop: any number of listeners, and of connections of either role, in one thread.
 pub struct EventLoop<H: Handler> {
-    poll: Poll,
+    cx: Context<H>,
     events: Events,
-    handler: H,
-    config: LoopConfig,
-    buffers: Buffers,
     timers: Timers,
     alarm: Alarm,
     listeners: Vec<Listener>,
@@ -71,11 +68,8 @@ pub struct EventLoop<H: Handler> {
     generation: u32,
     /// Those that asked for another turn.
     again: VecDeque<u32>,
-    /// Clients that are to connect again.
-    revivals: Vec<Revival<H::Connection>>,
     /// What connectors asked for.
     wanted: Wanted<H::Connection>,
-    hub: Hub,
     census: Arc<Census>,
     /// How many connections above a quota are being told so.
     turned_away: usize,
@@ -108,20 +102,22 @@ impl<H: Handler> EventLoop<H> {
         let now = Instant::now();
         let hub = Hub::new(seed.number, seed.remote, now, config.subscriptions_max);
         let mut this = Self {
-            poll: seed.poll,
+            cx: Context {
+                handler,
+                buffers: Buffers::default(),
+                hub,
+                config,
+                poll: seed.poll,
+                revivals: Vec::new(),
+            },
             events: Events::with_capacity(EVENTS_MAX),
-            handler,
-            config,
-            buffers: Buffers::default(),
             timers: Timers::new(now),
             alarm: seed.alarm,
             listeners: Vec::new(),
             sessions: Slab::new(),
             generation: 0,
             again: VecDeque::new(),
-            revivals: Vec::new(),
             wanted: Wanted::default(),
-            hub,
             census: seed.census,
             turned_away: 0,
             items: Vec::new(),
@@ -144,7 +140,7 @@ impl<H: Handler> EventLoop<H> {
     ///
     /// When the address cannot be had.
     pub fn listen(&mut self, address: impl ToSocketAddrs) -> io::Result<SocketAddr> {
-        let listener = Listener::bind(address, &self.config)?;
+        let listener = Listener::bind(address, &self.cx.config)?;
         let address = listener.address();
         self.accept_from(listener)?;
         info!(target: "openline", %address, "listening");
@@ -162,7 +158,7 @@ impl<H: Handler> EventLoop<H> {
         address: impl ToSocketAddrs,
         tls: ServerTls,
     ) -> io::Result<SocketAddr> {
-        let mut listener = Listener::bind(address, &self.config)?;
+        let mut listener = Listener::bind(address, &self.cx.config)?;
         listener.tls = Some(tls);
         let address = listener.address();
         self.accept_from(listener)?;
@@ -187,7 +183,7 @@ impl<H: Handler> EventLoop<H> {
 
     fn accept_from(&mut self, mut listener: Listener) -> io::Result<()> {
         let token = Token(ALARM.0 - 1 - self.listeners.len());
-        listener.register(self.poll.registry(), token)?;
+        listener.register(self.cx.poll.registry(), token)?;
         self.listeners.push(listener);
         Ok(())
     }
@@ -227,9 +223,9 @@ impl<H: Handler> EventLoop<H> {
     /// Has the loop connect while it runs: for its handler, and for other threads.
     #[must_use]
     pub fn connector(&self) -> Connector<H::Connection> {
-        let (number, remote) = (self.hub.number, self.hub.remote.clone());
+        let (number, remote) = (self.cx.hub.number, self.cx.hub.remote.clone());
         let loops = Arc::new([self.wanted.clone()]);
-        Connector::new(loops, number, remote, self.config.mailbox_max)
+        Connector::new(loops, number, remote, self.cx.config.mailbox_max)
     }
 
     /// Adds a client that begins to connect at `at`.
@@ -242,7 +238,7 @@ impl<H: Handler> EventLoop<H> {
             session.queued = true;
             self.again.push_back(place.index);
         }
-        Ok(self.hub.name(place))
+        Ok(self.cx.hub.name(place))
     }
 
     /// As [`begin`](Self::begin), where there is nobody to tell that it cannot be.
@@ -255,14 +251,14 @@ impl<H: Handler> EventLoop<H> {
     /// Begins what connectors asked for.
     fn begin_wanted(&mut self) {
         for (plan, data) in self.wanted.take() {
-            self.begin_later(plan, data, self.hub.now);
+            self.begin_later(plan, data, self.cx.hub.now);
         }
     }
 
     /// Adds the clients that are to connect again.
     #[cold]
     fn revive(&mut self) {
-        while let Some(Revival { plan, data, at }) = self.revivals.pop() {
+        while let Some(Revival { plan, data, at }) = self.cx.revivals.pop() {
             self.begin_later(plan, data, at);
         }
     }
@@ -270,18 +266,18 @@ impl<H: Handler> EventLoop<H> {
     /// A handle for other threads.
     #[must_use]
     pub fn remote(&self) -> Remote {
-        self.hub.remote.clone()
+        self.cx.hub.remote.clone()
     }
 
     /// The handler.
     #[must_use]
     pub fn handler(&self) -> &H {
-        &self.handler
+        &self.cx.handler
     }
 
     /// The handler, to be changed between runs.
     pub fn handler_mut(&mut self) -> &mut H {
-        &mut self.handler
+        &mut self.cx.handler
     }
 
     /// Whether there is a connection, or an attempt at one.
@@ -304,7 +300,7 @@ impl<H: Handler> EventLoop<H> {
         {
             return Err(error);
         }
-        self.hub.now = Instant::now();
+        self.cx.hub.now = Instant::now();
         // Only these: what asks again from here on has its turn in the next.
         let again = self.again.len();
         let woken = self.handle_events();
@@ -323,16 +319,16 @@ impl<H: Handler> EventLoop<H> {
         self.gather_publications();
         self.deliver_publications();
         self.handle_deadlines();
-        self.buffers.rest(self.hub.now);
-        self.hub.counters.topics(self.hub.topics.census());
-        let compressed = self.buffers.send.compressors().messages();
-        self.hub.counters.compressed(compressed);
+        self.cx.buffers.rest(self.cx.hub.now);
+        self.cx.hub.counters.topics(self.cx.hub.topics.census());
+        let compressed = self.cx.buffers.send.compressors().messages();
+        self.cx.hub.counters.compressed(compressed);
         Ok(())
     }
 
     #[cfg(not(test))]
     fn wait(&mut self, patience: Option<Duration>) -> io::Result<()> {
-        self.poll.poll(&mut self.events, patience)
+        self.cx.poll.poll(&mut self.events, patience)
     }
 
     /// As a test has it, if it says so.
@@ -340,13 +336,13 @@ impl<H: Handler> EventLoop<H> {
     fn wait(&mut self, patience: Option<Duration>) -> io::Result<()> {
         self.events.clear();
         crate::net::faults::check(crate::net::faults::Call::Wait)?;
-        self.poll.poll(&mut self.events, patience)
+        self.cx.poll.poll(&mut self.events, patience)
     }
 
     /// How long there is nothing to do, unless a socket becomes ready, but not beyond `until`;
     /// `None`: until an event comes.
     fn patience(&mut self, until: Option<Instant>) -> Option<Duration> {
-        let is_busy = !self.again.is_empty() || !self.hub.is_quiet() || self.has_delivered_much;
+        let is_busy = !self.again.is_empty() || !self.cx.hub.is_quiet() || self.has_delivered_much;
         if is_busy || until.is_some_and(|until| until <= Instant::now()) {
             return Some(Duration::ZERO);
         }
@@ -355,7 +351,7 @@ impl<H: Handler> EventLoop<H> {
             .listeners
             .iter()
             .filter_map(|listener| listener.retry_at);
-        let idle = self.buffers.rest_at();
+        let idle = self.cx.buffers.rest_at();
         let next = retries.chain(self.timers.next()).chain(draining);
         self.alarm.patience(next.chain(idle).chain(until).min()?)
     }
@@ -373,16 +369,28 @@ impl<H: Handler> EventLoop<H> {
                     read_closed: event.is_read_closed() || event.is_error(),
                 };
                 self.visit(index, |session, cx| session.handle_ready(ready, cx));
-            } else if token == WAKER {
-                woken = true;
-            } else if token == ALARM {
-                self.alarm.rang();
-            } else if let Some(listener) = self.listener(token) {
-                self.accept(listener);
+            } else {
+                rare();
+                woken |= self.handle_other(token);
             }
         }
         self.events = events;
         woken
+    }
+
+    /// Something is told of what is no connection; answers whether it is the waker.
+    #[inline(never)]
+    fn handle_other(&mut self, token: Token) -> bool {
+        match token {
+            WAKER => return true,
+            ALARM => self.alarm.rang(),
+            _ => {
+                if let Some(listener) = self.listener(token) {
+                    self.accept(listener);
+                }
+            }
+        }
+        false
     }
 
     /// The place that the next connection has.
@@ -397,8 +405,8 @@ impl<H: Handler> EventLoop<H> {
     }
 
     fn insert(&mut self, mut session: Session<H>) -> io::Result<()> {
-        session.register(self.poll.registry())?;
-        session.trace(&self.hub);
+        session.register(self.cx.poll.registry())?;
+        session.trace(&self.cx.hub);
         let index = session.place().index;
         self.sessions.insert(session);
         self.arm(index);
@@ -408,7 +416,7 @@ impl<H: Handler> EventLoop<H> {
     /// Sees to it that a connection's deadline is kept.
     fn arm(&mut self, index: u32) {
         if let Some(session) = self.sessions.get(index as usize)
-            && let Some(deadline) = session.deadline(&self.config)
+            && let Some(deadline) = session.deadline(&self.cx.config)
         {
             self.timers.arm(index, deadline);
         }
@@ -416,16 +424,12 @@ impl<H: Handler> EventLoop<H> {
 
     /// Gives a connection its turn, if it is still there.
     #[inline]
-    fn visit(
-        &mut self,
-        index: u32,
-        turn: impl FnOnce(&mut Session<H>, &mut Context<'_, H>) -> Flow,
-    ) {
-        let Some((session, mut cx)) = self.enter(index) else {
+    fn visit(&mut self, index: u32, turn: impl FnOnce(&mut Session<H>, &mut Context<H>) -> Flow) {
+        let Some((session, cx)) = self.enter(index) else {
             return;
         };
         let was_at_rest = session.is_at_rest();
-        let flow = turn(session, &mut cx);
+        let flow = turn(session, cx);
         // From rest to rest a deadline has only moved back: what is armed comes due before it.
         let rests = was_at_rest && session.is_at_rest();
         match flow {
@@ -446,7 +450,7 @@ impl<H: Handler> EventLoop<H> {
             rare();
             self.arm(index);
         }
-        if !self.revivals.is_empty() {
+        if !self.cx.revivals.is_empty() {
             self.revive();
         }
     }
@@ -456,7 +460,7 @@ impl<H: Handler> EventLoop<H> {
         self.timers.disarm(index);
         let session = self.sessions.remove(index as usize);
         match session.standing() {
-            Standing::Counted(address) => self.census.leave(address, &self.config),
+            Standing::Counted(address) => self.census.leave(address, &self.cx.config),
             Standing::TurnedAway => self.turned_away -= 1,
             Standing::Ours => {}
         }
@@ -464,35 +468,20 @@ impl<H: Handler> EventLoop<H> {
 
     /// A connection, if it is still there, and what it works with.
     #[inline]
-    fn enter(&mut self, index: u32) -> Option<(&mut Session<H>, Context<'_, H>)> {
-        let (sessions, cx) = self.parts();
-        Some((sessions.get_mut(index as usize)?, cx))
-    }
-
-    /// The connections, and what each works with.
-    #[inline]
-    fn parts(&mut self) -> (&mut Slab<Session<H>>, Context<'_, H>) {
-        let cx = Context {
-            handler: &mut self.handler,
-            buffers: &mut self.buffers,
-            hub: &mut self.hub,
-            config: &self.config,
-            registry: self.poll.registry(),
-            revivals: &mut self.revivals,
-        };
-        (&mut self.sessions, cx)
+    fn enter(&mut self, index: u32) -> Option<(&mut Session<H>, &mut Context<H>)> {
+        Some((self.sessions.get_mut(index as usize)?, &mut self.cx))
     }
 
     fn handle_deadlines(&mut self) {
         for index in 0..self.listeners.len() {
             if self.listeners[index]
                 .retry_at
-                .is_some_and(|at| at <= self.hub.now)
+                .is_some_and(|at| at <= self.cx.hub.now)
             {
                 self.accept(index);
             }
         }
-        while let Some(index) = self.timers.due(self.hub.now) {
+        while let Some(index) = self.timers.due(self.cx.hub.now) {
             self.visit(index, Session::handle_timeout);
             // What was due is no longer armed.
             self.arm(index);
@@ -508,7 +497,7 @@ impl<H: Handler> EventLoop<H> {
     }
 
     fn mailbox(&self) -> &Mailbox {
-        self.hub.remote.mailbox(self.hub.number)
+        self.cx.hub.remote.mailbox(self.cx.hub.number)
     }
 }
 

@@ -39,7 +39,7 @@ impl<H: Handler> EventLoop<H> {
                 // Now, so that it comes before or after what is published as it did there.
                 Item::Letter(letter) if letter.is_of_topics() => self.subscribe(letter),
                 Item::Letter(letter) => letters.push(letter),
-                Item::News(topic, message) => self.hub.topics.publish(&topic, &message, None),
+                Item::News(topic, message) => self.cx.hub.topics.publish(&topic, &message, None),
             }
         }
         self.items = items;
@@ -84,11 +84,11 @@ impl<H: Handler> EventLoop<H> {
     /// Has those who would have got them know how many publications were lost.
     #[cold]
     fn count_lost(&mut self, lost: &Lost) {
-        let (thread, count) = (self.hub.number, lost.count);
+        let (thread, count) = (self.cx.hub.number, lost.count);
         warn!(target: "openline", thread, count, "publications are lost: the mailbox was full");
-        self.hub.counters.lost.add(lost.count);
+        self.cx.hub.counters.lost.add(lost.count);
         for (topic, count) in &lost.topics {
-            for index in self.hub.topics.subscribers(topic) {
+            for index in self.cx.hub.topics.subscribers(topic) {
                 if let Some(session) = self.sessions.get_mut(index as usize) {
                     session.miss(*count);
                 }
@@ -104,9 +104,9 @@ impl<H: Handler> EventLoop<H> {
             return self.return_to_sender(letter);
         };
         if let Content::Message(message) = letter.content
-            && let Err(why) = session.subscribe(&message, &mut self.hub)
+            && let Err(why) = session.subscribe(&message, &mut self.cx.hub)
         {
-            self.handler.undelivered(letter.id, message, why);
+            self.cx.handler.undelivered(letter.id, message, why);
         }
     }
 
@@ -117,7 +117,7 @@ impl<H: Handler> EventLoop<H> {
     pub(super) fn gather_publications(&mut self) {
         let is_pressed = mem::take(&mut self.has_delivered_much);
         let has_paid = mem::take(&mut self.gathers);
-        let audience = self.hub.topics.audience();
+        let audience = self.cx.hub.topics.audience();
         if audience < SUBSCRIBERS_A_LOOK {
             return;
         }
@@ -128,7 +128,7 @@ impl<H: Handler> EventLoop<H> {
             false => 1,
         };
         for _ in 0..audience {
-            if left == 0 || self.hub.topics.published_size() >= BATCH_MAX {
+            if left == 0 || self.cx.hub.topics.published_size() >= BATCH_MAX {
                 break;
             }
             left -= 1;
@@ -140,12 +140,12 @@ impl<H: Handler> EventLoop<H> {
             if ready == 0 {
                 continue;
             }
-            let before = self.hub.topics.published();
+            let before = self.cx.hub.topics.published();
             if self.handle_events() {
                 self.handle_mailbox();
                 self.begin_wanted();
             }
-            if self.hub.topics.published() - before < ready {
+            if self.cx.hub.topics.published() - before < ready {
                 break;
             }
             self.gathers = true;
@@ -155,15 +155,18 @@ impl<H: Handler> EventLoop<H> {
 
     /// Sends what was published in this turn: to each subscriber all of it at once.
     pub(super) fn deliver_publications(&mut self) {
-        if !self.hub.abroad.is_empty() {
-            self.hub.remote.pass_on(self.hub.number, &self.hub.abroad);
-            self.hub.abroad.clear();
+        if !self.cx.hub.abroad.is_empty() {
+            self.cx
+                .hub
+                .remote
+                .pass_on(self.cx.hub.number, &self.cx.hub.abroad);
+            self.cx.hub.abroad.clear();
         }
-        if self.hub.topics.is_quiet() {
+        if self.cx.hub.topics.is_quiet() {
             return;
         }
         let mut deliveries = mem::take(&mut self.deliveries);
-        let publications = self.hub.topics.take(&mut deliveries);
+        let publications = self.cx.hub.topics.take(&mut deliveries);
         let mut batch = mem::take(&mut self.batch);
         for group in deliveries.chunk_by(|a, b| a.connection == b.connection) {
             if let [alone] = group
@@ -196,12 +199,12 @@ impl<H: Handler> EventLoop<H> {
             return false;
         }
         let frames = batch.frames(delivery, publications);
-        let Some((session, mut cx)) = self.enter(delivery.connection) else {
+        let Some((session, cx)) = self.enter(delivery.connection) else {
             return true;
         };
-        match session.hand_on(frames, batch.kinds(), &mut cx) {
+        match session.hand_on(frames, batch.kinds(), cx) {
             None => return false,
-            Some(Ok(sent)) if sent == frames.len() && !self.buffers.are_in_use() => {}
+            Some(Ok(sent)) if sent == frames.len() && !self.cx.buffers.are_in_use() => {}
             Some(written) => self.visit(delivery.connection, |session, cx| {
                 session.follow_up(frames, written, cx)
             }),
@@ -211,7 +214,8 @@ impl<H: Handler> EventLoop<H> {
 
     fn return_to_sender(&mut self, letter: Letter) {
         if let Content::Message(message) = letter.content {
-            self.handler
+            self.cx
+                .handler
                 .undelivered(letter.id, message, Undelivered::Ended);
         }
     }

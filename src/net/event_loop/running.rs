@@ -28,7 +28,7 @@ impl<H: Handler> EventLoop<H> {
     /// The same, but waits for more to do while others of its group have something to do.
     pub(in crate::net) fn run_among(&mut self, busy: &Busy) -> io::Result<()> {
         self.run_to_rest()?;
-        while self.draining.is_none() && !busy.is_over() && !busy.rest(&self.hub.remote) {
+        while self.draining.is_none() && !busy.is_over() && !busy.rest(&self.cx.hub.remote) {
             while self.sessions.is_empty() && self.draining.is_none() && !busy.is_over() {
                 self.turn(None)?;
             }

@@ -124,12 +124,20 @@ pub(super) fn run(we: We, wire: Wire, talk: &Talk, script: Script) -> Outcome {
         ..LoopConfig::default()
     };
     let seed = Seed::group(1, &config).unwrap().remove(0);
-    let poll = Poll::new().unwrap();
-    let mut hub = Hub::new(0, seed.remote(), Instant::now(), config.subscriptions_max);
-    let (mut handler, mut buffers, mut revivals) = (Witness::default(), Buffers::default(), vec![]);
-    handler.publishes = we == We::Publish;
+    let hub = Hub::new(0, seed.remote(), Instant::now(), config.subscriptions_max);
+    let mut cx = Context {
+        handler: Witness {
+            publishes: we == We::Publish,
+            ..Witness::default()
+        },
+        buffers: Buffers::default(),
+        hub,
+        config,
+        poll: Poll::new().unwrap(),
+        revivals: Vec::new(),
+    };
     let kernel = Kernel::new(script);
-    let mut session = Some(session(we, wire, &kernel, hub.now));
+    let mut session = Some(session(we, wire, &kernel, cx.hub.now));
     let mut other = other(we, wire, talk);
     let mut pieces = talk.pieces.iter().copied().cycle();
     let mut on_its_way: Vec<u8> = Vec::new();
@@ -150,20 +158,12 @@ pub(super) fn run(we: We, wire: Wire, talk: &Talk, script: Script) -> Outcome {
                 kernel.end();
             } else {
                 deadlines += 1;
-                assert!(deadlines < 3, "it hangs: {:?}", handler.ends);
-                let deadline = ours.deadline(&config);
-                hub.now = deadline.expect("it hangs for ever") + Duration::from_millis(1);
+                assert!(deadlines < 3, "it hangs: {:?}", cx.handler.ends);
+                let deadline = ours.deadline(&cx.config);
+                cx.hub.now = deadline.expect("it hangs for ever") + Duration::from_millis(1);
             }
             event = kernel.event();
         }
-        let mut cx = Context {
-            handler: &mut handler,
-            buffers: &mut buffers,
-            hub: &mut hub,
-            config: &config,
-            registry: poll.registry(),
-            revivals: &mut revivals,
-        };
         let before = kernel.counts();
         let mut flow = match event {
             Some(ready) => ours.handle_ready(ready, &mut cx),
@@ -194,8 +194,8 @@ pub(super) fn run(we: We, wire: Wire, talk: &Talk, script: Script) -> Outcome {
     other.receive(&kernel.departed());
     Outcome {
         received: other.received,
-        messages: handler.messages,
-        ends: handler.ends,
+        messages: cx.handler.messages,
+        ends: cx.handler.ends,
         counts: kernel.counts(),
     }
 }
@@ -204,7 +204,7 @@ pub(super) fn run(we: We, wire: Wire, talk: &Talk, script: Script) -> Outcome {
 fn deliver(
     session: &mut Session<Witness>,
     published: &[Prepared],
-    cx: &mut Context<'_, Witness>,
+    cx: &mut Context<Witness>,
 ) -> Flow {
     let frames: Vec<&[u8]> = published.iter().map(Prepared::frame).collect();
     let frames = frames.concat();

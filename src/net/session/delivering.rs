@@ -16,14 +16,14 @@ impl<H: Handler> Session<H> {
     pub(in crate::net) fn deliver(
         &mut self,
         contents: impl Iterator<Item = Content>,
-        cx: &mut Context<'_, H>,
+        cx: &mut Context<H>,
     ) -> Flow {
         self.work(cx, |session, cx| {
             for content in contents {
                 match content {
                     Content::Message(message) => {
                         if let Err(why) = session.deliver_one(&message, cx) {
-                            let id = session.id(cx.hub);
+                            let id = session.id(&cx.hub);
                             cx.handler.undelivered(id, message, why);
                         }
                     }
@@ -45,7 +45,7 @@ impl<H: Handler> Session<H> {
         &mut self,
         frames: &[u8],
         kinds: (u64, u64),
-        cx: &mut Context<'_, H>,
+        cx: &mut Context<H>,
     ) -> Option<io::Result<usize>> {
         let State::Open(connection, _) = &mut self.state else {
             return None;
@@ -56,7 +56,7 @@ impl<H: Handler> Session<H> {
         }
         cx.hub.counters.sent_together(kinds);
         let scratch = &mut cx.buffers.scratch;
-        let written = self.write(frames, scratch, cx.hub, cx.handler);
+        let written = self.write(frames, scratch, &cx.hub, &mut cx.handler);
         if let Ok(sent) = written
             && sent == frames.len()
         {
@@ -71,7 +71,7 @@ impl<H: Handler> Session<H> {
         &mut self,
         frames: &[u8],
         written: io::Result<usize>,
-        cx: &mut Context<'_, H>,
+        cx: &mut Context<H>,
     ) -> Flow {
         match written {
             Ok(sent) => self.work(cx, |session, cx| {
@@ -90,7 +90,7 @@ impl<H: Handler> Session<H> {
     pub(in crate::net) fn deliver_published<'a>(
         &mut self,
         messages: impl Iterator<Item = &'a Prepared>,
-        cx: &mut Context<'_, H>,
+        cx: &mut Context<H>,
     ) -> Flow {
         self.work(cx, |session, cx| {
             for message in messages {
@@ -101,7 +101,7 @@ impl<H: Handler> Session<H> {
     }
 
     /// Sends a publication, if the peer reads fast enough.
-    fn pass_on(&mut self, message: &Prepared, cx: &mut Context<'_, H>) {
+    fn pass_on(&mut self, message: &Prepared, cx: &mut Context<H>) {
         let State::Open(connection, _) = &mut self.state else {
             return;
         };
@@ -143,11 +143,11 @@ impl<H: Handler> Session<H> {
         }
     }
 
-    fn call(&mut self, cx: &mut Context<'_, H>) {
+    fn call(&mut self, cx: &mut Context<H>) {
         if let State::Open(connection, data) = &mut self.state {
             let mut peer = Peer {
                 link: &mut self.link,
-                hub: cx.hub,
+                hub: &mut cx.hub,
                 connection,
                 send: &mut cx.buffers.send,
                 received: &[],
@@ -160,7 +160,7 @@ impl<H: Handler> Session<H> {
     fn deliver_one(
         &mut self,
         message: &OwnedMessage,
-        cx: &mut Context<'_, H>,
+        cx: &mut Context<H>,
     ) -> Result<(), Undelivered> {
         let send = &mut cx.buffers.send;
         let connection = match &mut self.state {
@@ -185,7 +185,7 @@ impl<H: Handler> Session<H> {
             }
             OwnedMessage::Ping(payload) => connection.send_ping(payload, send),
             OwnedMessage::Subscribe(_) | OwnedMessage::Unsubscribe(_) => {
-                return self.subscribe(message, cx.hub);
+                return self.subscribe(message, &mut cx.hub);
             }
             OwnedMessage::Close(close) => {
                 let close = close.as_ref().map(|(code, reason)| Close {

@@ -77,7 +77,7 @@ impl<H: Handler> Session<H> {
     /// The end of the connection, or of the attempt at one: tells the handler, unless that has
     /// been done, and leaves the rest to the transport.
     #[cold]
-    pub(super) fn finish(&mut self, why: EndWhy, cx: &mut Context<'_, H>) {
+    pub(super) fn finish(&mut self, why: EndWhy, cx: &mut Context<H>) {
         if matches!(self.state, State::Lingering(_)) {
             return;
         }
@@ -115,7 +115,7 @@ impl<H: Handler> Session<H> {
             | State::Lingering(_) => (false, None, None),
         };
         let end = End {
-            id: self.id(cx.hub),
+            id: self.id(&cx.hub),
             role: self.role,
             address: self.link.address,
             at: cx.hub.now,
@@ -145,7 +145,7 @@ impl<H: Handler> Session<H> {
     /// The transport failed. That is the end, but for an alert of TLS's, which is not lost to a
     /// reset either.
     #[cold]
-    pub(super) fn break_off(&mut self, error: io::Error, cx: &mut Context<'_, H>) -> Flow {
+    pub(super) fn break_off(&mut self, error: io::Error, cx: &mut Context<H>) -> Flow {
         if matches!(self.state, State::Lingering(_)) {
             return Flow::Drop;
         }
@@ -166,7 +166,7 @@ impl<H: Handler> Session<H> {
     /// After the end: takes the transport down as far as it is time to. Answers whether the
     /// socket can be closed.
     #[inline(never)]
-    pub(super) fn is_over(&mut self, cx: &Context<'_, H>) -> io::Result<bool> {
+    pub(super) fn is_over(&mut self, cx: &Context<H>) -> io::Result<bool> {
         let State::Lingering(linger) = &mut self.state else {
             return Ok(false);
         };
@@ -232,7 +232,7 @@ fn revive<H: Handler>(
     since: Instant,
     mut data: H::Connection,
     end: &End,
-    cx: &mut Context<'_, H>,
+    cx: &mut Context<H>,
 ) -> Option<H::Connection> {
     let is_ours = matches!(end.why, EndWhy::Shutdown | EndWhy::Abandoned);
     let backoff = plan.options.reconnect.as_mut();

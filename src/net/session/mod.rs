@@ -22,7 +22,7 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-use mio::{Registry, Token};
+use mio::{Poll, Registry, Token};
 
 use crate::net::buffers::{Buffers, Held};
 use crate::net::config::LoopConfig;
@@ -37,15 +37,12 @@ use crate::rare::rare;
 
 use ending::Linger;
 use opening::{Deciding, Requested};
-use passing::Answer;
 
 /// The address of what has none yet.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 /// The reads for one connection in one turn, so that a flood from one peer does not keep the
 /// others waiting: 256 KiB of small messages.
 const READS_MAX: usize = 8;
-/// The writes for one connection in one turn, where the handler refills the queue each time.
-const WRITES_MAX: usize = 8;
 
 /// A connection and its socket.
 pub(super) struct Session<H: Handler> {
@@ -88,15 +85,16 @@ enum State<C> {
     Lingering(Linger),
 }
 
-/// What a session works with during one turn.
-pub(super) struct Context<'a, H: Handler> {
-    pub(super) handler: &'a mut H,
-    pub(super) buffers: &'a mut Buffers,
-    pub(super) hub: &'a mut Hub,
-    pub(super) config: &'a LoopConfig,
-    pub(super) registry: &'a Registry,
+/// What all sessions of a loop work with, one at a time. It is kept together, so that one address
+/// is all that a session is told of it.
+pub(super) struct Context<H: Handler> {
+    pub(super) handler: H,
+    pub(super) buffers: Buffers,
+    pub(super) hub: Hub,
+    pub(super) config: LoopConfig,
+    pub(super) poll: Poll,
     /// Clients that are to connect again.
-    pub(super) revivals: &'a mut Vec<Revival<H::Connection>>,
+    pub(super) revivals: Vec<Revival<H::Connection>>,
 }
 
 /// A client that is to connect again, and when.
@@ -138,6 +136,7 @@ pub(super) enum Standing {
 }
 
 /// How far the protocol got with what was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// The state has changed: go on with the next.
     Next,
@@ -145,8 +144,9 @@ enum Step {
     More,
     /// Enough is queued: no more is parsed until that is written.
     Full,
-    /// A message is to be sent back from where it lies, before anything else happens there.
-    Answer(Answer),
+    /// A message is to be sent back from where it lies ([`Buffers::answer`]), before anything else
+    /// happens there.
+    Answer,
     /// A decision is awaited: no more is read until it is made.
     Wait,
 }
@@ -261,7 +261,7 @@ impl<H: Handler> Session<H> {
 
     /// The socket is ready for something.
     #[inline]
-    pub(super) fn handle_ready(&mut self, ready: Readiness, cx: &mut Context<'_, H>) -> Flow {
+    pub(super) fn handle_ready(&mut self, ready: Readiness, cx: &mut Context<H>) -> Flow {
         self.hung_up |= ready.read_closed;
         self.readable |= (ready.readable || ready.read_closed) && !self.eof;
         self.writable |= ready.writable;
@@ -269,14 +269,14 @@ impl<H: Handler> Session<H> {
     }
 
     /// It asked for another turn.
-    pub(super) fn handle_again(&mut self, cx: &mut Context<'_, H>) -> Flow {
+    pub(super) fn handle_again(&mut self, cx: &mut Context<H>) -> Flow {
         self.work(cx, |_, _| false)
     }
 
     /// Looks at the clock.
-    pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_, H>) -> Flow {
+    pub(super) fn handle_timeout(&mut self, cx: &mut Context<H>) -> Flow {
         if self
-            .deadline(cx.config)
+            .deadline(&cx.config)
             .is_none_or(|deadline| deadline > cx.hub.now)
         {
             return Flow::Keep;
@@ -304,8 +304,8 @@ impl<H: Handler> Session<H> {
     #[inline]
     fn work(
         &mut self,
-        cx: &mut Context<'_, H>,
-        first: impl FnOnce(&mut Self, &mut Context<'_, H>) -> bool,
+        cx: &mut Context<H>,
+        first: impl FnOnce(&mut Self, &mut Context<H>) -> bool,
     ) -> Flow {
         // Who is not listened to has no extras, and pays for no more than that look.
         match self.link.extras.is_some() {
@@ -321,8 +321,8 @@ impl<H: Handler> Session<H> {
     #[inline(never)]
     fn work_seen(
         &mut self,
-        cx: &mut Context<'_, H>,
-        first: impl FnOnce(&mut Self, &mut Context<'_, H>) -> bool,
+        cx: &mut Context<H>,
+        first: impl FnOnce(&mut Self, &mut Context<H>) -> bool,
     ) -> Flow {
         cx.hub.mark = cx.hub.counters.mark();
         let extras = self.link.extras.as_ref();
@@ -334,15 +334,13 @@ impl<H: Handler> Session<H> {
     #[inline(always)]
     fn work_unseen(
         &mut self,
-        cx: &mut Context<'_, H>,
-        first: impl FnOnce(&mut Self, &mut Context<'_, H>) -> bool,
+        cx: &mut Context<H>,
+        first: impl FnOnce(&mut Self, &mut Context<H>) -> bool,
     ) -> Flow {
         let queued = self.queued();
         cx.buffers.lend(&mut self.held);
         let changed = first(self, cx);
-        let flow = self
-            .exchange(changed, cx)
-            .unwrap_or_else(|error| self.break_off(error, cx));
+        let flow = self.exchange(changed, cx);
         if flow == Flow::Drop {
             rare();
             cx.buffers.discard();
@@ -360,7 +358,7 @@ impl<H: Handler> Session<H> {
 
     /// Keeps what is left in the buffers, of which `queued` bytes waited to be written before.
     #[inline(never)]
-    fn settle(&mut self, queued: usize, cx: &mut Context<'_, H>) {
+    fn settle(&mut self, queued: usize, cx: &mut Context<H>) {
         cx.buffers.settle(&mut self.held);
         cx.hub.counters.queue(queued, self.queued());
     }
@@ -373,39 +371,60 @@ impl<H: Handler> Session<H> {
 
     /// Reads, has the protocol work, and writes, until the socket has nothing more to give or to
     /// take, or others are to have their turn.
-    fn exchange(&mut self, changed: bool, cx: &mut Context<'_, H>) -> io::Result<Flow> {
-        if !self.is_open() && !self.has_stream(cx)? {
-            return Ok(Flow::Keep);
+    #[inline(never)]
+    fn exchange(&mut self, changed: bool, cx: &mut Context<H>) -> Flow {
+        // The error is handled here, so that what is returned fits a register.
+        self.try_exchange(changed, cx)
+            .unwrap_or_else(|error| self.break_off(error, cx))
+    }
+
+    #[inline(always)]
+    fn try_exchange(&mut self, changed: bool, cx: &mut Context<H>) -> io::Result<Flow> {
+        if !self.is_open() {
+            rare();
+            if !self.has_stream(cx)? {
+                return Ok(Flow::Keep);
+            }
         }
         // What waits goes first: it may be what keeps us from reading.
         if !cx.buffers.send.is_empty() {
             rare();
-            self.flush_apart(cx)?;
+            self.flush(cx)?;
         }
         let mut reads = 0;
         let mut pending = changed || self.eof || !cx.buffers.recv.is_empty();
         loop {
-            if pending {
-                let step = self.consume(cx);
-                if !matches!(step, Step::More) {
+            if !pending {
+                if !self.readable || reads == READS_MAX {
+                    break;
+                }
+                reads += 1;
+                if !self.receive(cx)? {
                     rare();
-                    match self.act_on(step, cx)? {
-                        true => continue,
-                        false => break,
-                    }
+                    break;
                 }
             }
-            if !self.readable || reads == READS_MAX {
-                break;
+            let step = match self.is_open() {
+                true => self.converse(cx),
+                false => {
+                    rare();
+                    self.open_or_end(cx)
+                }
+            };
+            pending = step != Step::More;
+            if pending {
+                rare();
+                if !self.act_on(step, cx)? {
+                    break;
+                }
             }
-            pending = self.receive(cx)?;
-            reads += 1;
         }
-        for _ in 0..WRITES_MAX {
-            if cx.buffers.send.is_empty() || !self.writable {
-                break;
+        if !cx.buffers.send.is_empty() && self.writable {
+            self.write_pending(cx)?;
+            if !cx.buffers.send.is_empty() {
+                rare();
+                self.write_on(cx)?;
             }
-            self.flush(cx)?;
         }
         if !self.is_open() {
             rare();
@@ -425,10 +444,10 @@ impl<H: Handler> Session<H> {
 
     /// Does what a step other than the last asks for; answers whether the protocol has more to do.
     #[inline(never)]
-    fn act_on(&mut self, step: Step, cx: &mut Context<'_, H>) -> io::Result<bool> {
+    fn act_on(&mut self, step: Step, cx: &mut Context<H>) -> io::Result<bool> {
         match step {
-            Step::Full => self.flush_apart(cx),
-            Step::Answer(answer) => self.write_answer(answer, cx).map(|()| true),
+            Step::Full => self.flush(cx),
+            Step::Answer => self.write_answer(cx).map(|()| true),
             Step::Next => Ok(true),
             Step::More | Step::Wait => Ok(false),
         }
@@ -436,7 +455,7 @@ impl<H: Handler> Session<H> {
 
     /// Whether there is a stream by now that bytes can pass over.
     #[inline(never)]
-    fn has_stream(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
+    fn has_stream(&mut self, cx: &mut Context<H>) -> io::Result<bool> {
         if matches!(self.state, State::Connecting(_)) && !self.connect(cx) {
             return Ok(false);
         }
@@ -449,27 +468,10 @@ impl<H: Handler> Session<H> {
         Ok(true)
     }
 
-    /// Has the protocol work on what was received.
-    #[inline]
-    fn consume(&mut self, cx: &mut Context<'_, H>) -> Step {
-        loop {
-            let step = match self.is_open() {
-                true => self.converse(cx),
-                false => {
-                    rare();
-                    self.open_or_end(cx)
-                }
-            };
-            if !matches!(step, Step::Next) {
-                return step;
-            }
-        }
-    }
-
     /// What is received before messages pass, and after: apart from them, so that little of the
     /// program is passed through on their way.
     #[inline(never)]
-    fn open_or_end(&mut self, cx: &mut Context<'_, H>) -> Step {
+    fn open_or_end(&mut self, cx: &mut Context<H>) -> Step {
         match &mut self.state {
             State::Open(..) => Step::Next,
             State::Accepted { since } => {

@@ -37,12 +37,12 @@ pub(super) struct Deciding<C> {
 impl<H: Handler> Session<H> {
     /// Goes on with the way to the server, and asks it once there is a stream. Answers whether
     /// there is more to do in this turn.
-    pub(super) fn connect(&mut self, cx: &mut Context<'_, H>) -> bool {
-        let id = self.id(cx.hub);
+    pub(super) fn connect(&mut self, cx: &mut Context<H>) -> bool {
+        let id = self.id(&cx.hub);
         let State::Connecting(connecting) = &mut self.state else {
             return true;
         };
-        match connecting.proceed(id, cx.hub, cx.registry) {
+        match connecting.proceed(id, &cx.hub, cx.poll.registry()) {
             Progress::Wait => return false,
             Progress::Stream(transport, address) => {
                 self.transport = transport;
@@ -51,7 +51,7 @@ impl<H: Handler> Session<H> {
                 (self.readable, self.writable) = (true, true);
                 (self.hung_up, self.eof) = (false, false);
                 let token = Token(id.place.index as usize);
-                match self.transport.reregister(cx.registry, token) {
+                match self.transport.reregister(cx.poll.registry(), token) {
                     Ok(()) => self.ask(cx),
                     Err(error) => self.finish(EndWhy::Connect(error), cx),
                 }
@@ -65,7 +65,7 @@ impl<H: Handler> Session<H> {
     }
 
     /// The name of the host was looked up.
-    pub(super) fn found(&mut self, found: Found, cx: &mut Context<'_, H>) {
+    pub(super) fn found(&mut self, found: Found, cx: &mut Context<H>) {
         if let State::Connecting(connecting) = &mut self.state
             && let Err(error) = connecting.found(found, cx.hub.now)
         {
@@ -74,14 +74,14 @@ impl<H: Handler> Session<H> {
     }
 
     /// Goes where a redirect led: from the beginning.
-    fn follow(&mut self, cx: &mut Context<'_, H>) {
+    fn follow(&mut self, cx: &mut Context<H>) {
         let since = cx.hub.now;
         let state = mem::replace(&mut self.state, State::Accepted { since });
         if let State::Requested(requested) = state {
             let Requested { plan, data, .. } = *requested;
             info!(
                 target: "openline",
-                connection = %self.id(cx.hub), peer = %self.link.address,
+                connection = %self.id(&cx.hub), peer = %self.link.address,
                 to = plan.request.url().host(), "redirected"
             );
             self.transport = Transport::Absent;
@@ -94,7 +94,7 @@ impl<H: Handler> Session<H> {
     }
 
     /// Sends the request.
-    fn ask(&mut self, cx: &mut Context<'_, H>) {
+    fn ask(&mut self, cx: &mut Context<H>) {
         let since = cx.hub.now;
         let seed = match connect::seed() {
             Ok(seed) => seed,
@@ -116,7 +116,7 @@ impl<H: Handler> Session<H> {
     }
 
     /// Reads the server's answer.
-    pub(super) fn hear(&mut self, cx: &mut Context<'_, H>) -> Step {
+    pub(super) fn hear(&mut self, cx: &mut Context<H>) -> Step {
         let State::Requested(requested) = &mut self.state else {
             return Step::Next;
         };
@@ -137,7 +137,7 @@ impl<H: Handler> Session<H> {
                 cx.handler.response(data, &accepted.response(recv));
                 info!(
                     target: "openline",
-                    connection = %self.id(cx.hub), peer = %self.link.address, role = ?Role::Client,
+                    connection = %self.id(&cx.hub), peer = %self.link.address, role = ?Role::Client,
                     subprotocol = accepted.subprotocol().map(tracing::field::debug),
                     compression = accepted.compression().map(tracing::field::display),
                     "handshake accepted"
@@ -170,7 +170,7 @@ impl<H: Handler> Session<H> {
     }
 
     /// Reads a client's request, and answers it.
-    pub(super) fn answer(&mut self, cx: &mut Context<'_, H>) -> Step {
+    pub(super) fn answer(&mut self, cx: &mut Context<H>) -> Step {
         let State::Handshaking(handshake) = &mut self.state else {
             return Step::Next;
         };
@@ -185,15 +185,15 @@ impl<H: Handler> Session<H> {
     }
 
     /// Has the handler decide on a request that is legal.
-    fn decide(&mut self, upgrade: Upgrade, cx: &mut Context<'_, H>) {
-        let asking = self.asking(cx.hub);
+    fn decide(&mut self, upgrade: Upgrade, cx: &mut Context<H>) {
+        let asking = self.asking(&cx.hub);
         let request = upgrade.request(&cx.buffers.recv);
         let answer = cx.handler.request(&request, &asking);
         self.link.note(asking.note);
         let decided = match answer {
             Ok(Decision::Accept(acceptance, data)) => Ok((acceptance, data)),
             Ok(Decision::Later(later)) => {
-                debug!(target: "openline", connection = %self.id(cx.hub), "the decision is awaited");
+                debug!(target: "openline", connection = %self.id(&cx.hub), "the decision is awaited");
                 self.state = State::Deciding(Box::new(Deciding { upgrade, later }));
                 return;
             }
@@ -203,7 +203,7 @@ impl<H: Handler> Session<H> {
     }
 
     /// Sees whether the decision that was put off has been made.
-    pub(super) fn await_decision(&mut self, cx: &mut Context<'_, H>) -> Step {
+    pub(super) fn await_decision(&mut self, cx: &mut Context<H>) -> Step {
         let State::Deciding(deciding) = &self.state else {
             return Step::Next;
         };
@@ -219,7 +219,7 @@ impl<H: Handler> Session<H> {
     }
 
     /// Answers a request as it was decided.
-    fn obey(&mut self, upgrade: Upgrade, decided: Decided<H::Connection>, cx: &mut Context<'_, H>) {
+    fn obey(&mut self, upgrade: Upgrade, decided: Decided<H::Connection>, cx: &mut Context<H>) {
         let (recv, send) = (&mut cx.buffers.recv, &mut cx.buffers.send);
         // Not the query, which may be a secret.
         let path = enabled!(target: "openline", Level::INFO)
@@ -237,7 +237,7 @@ impl<H: Handler> Session<H> {
             Ok(connection) => {
                 info!(
                     target: "openline",
-                    connection = %self.id(cx.hub), peer = %self.link.address, role = ?Role::Server,
+                    connection = %self.id(&cx.hub), peer = %self.link.address, role = ?Role::Server,
                     path = path.as_deref(),
                     subject = self.link.subject(),
                     subprotocol = acceptance.subprotocol.as_deref().map(tracing::field::debug),
@@ -248,7 +248,7 @@ impl<H: Handler> Session<H> {
                 self.open(connection, data, took, cx);
             }
             Err(error) => {
-                error!(target: "openline", connection = %self.id(cx.hub), %error, "the acceptance is void");
+                error!(target: "openline", connection = %self.id(&cx.hub), %error, "the acceptance is void");
                 let refusal = Refusal::new(Status::INTERNAL_SERVER_ERROR);
                 let status = refusal.status.number();
                 error.into_upgrade().refuse(&refusal, send);
@@ -258,8 +258,8 @@ impl<H: Handler> Session<H> {
     }
 
     /// Has the handler answer a request that is none for WebSocket, if it answers any.
-    fn show(&mut self, page_request: PageRequest, cx: &mut Context<'_, H>) {
-        let asking = self.asking(cx.hub);
+    fn show(&mut self, page_request: PageRequest, cx: &mut Context<H>) {
+        let asking = self.asking(&cx.hub);
         let request = page_request.request(&cx.buffers.recv);
         let send = &mut cx.buffers.send;
         let why = match cx.handler.page(&request, &asking) {
@@ -287,10 +287,10 @@ impl<H: Handler> Session<H> {
         mut connection: Connection,
         mut data: H::Connection,
         took: Option<Duration>,
-        cx: &mut Context<'_, H>,
+        cx: &mut Context<H>,
     ) {
         cx.hub.counters.opened(self.role, took);
-        let id = self.id(cx.hub);
+        let id = self.id(&cx.hub);
         let queued = cx.buffers.send.len();
         self.link.trace_session(id, self.role, cx.hub.now, queued);
         cx.hub.mark = cx.hub.counters.mark();
@@ -299,7 +299,7 @@ impl<H: Handler> Session<H> {
         }
         let mut peer = Peer {
             link: &mut self.link,
-            hub: cx.hub,
+            hub: &mut cx.hub,
             connection: &mut connection,
             send: &mut cx.buffers.send,
             received: &[],
@@ -310,7 +310,7 @@ impl<H: Handler> Session<H> {
     }
 
     /// The end, before there was a connection; a server says why.
-    pub(super) fn fail_handshake(&mut self, error: HandshakeError, cx: &mut Context<'_, H>) {
+    pub(super) fn fail_handshake(&mut self, error: HandshakeError, cx: &mut Context<H>) {
         if self.role == Role::Server && error != HandshakeError::EndOfFile {
             error.refusal().write(&mut cx.buffers.send);
         }
@@ -319,7 +319,7 @@ impl<H: Handler> Session<H> {
 }
 
 /// How long a handshake took, by its deadline.
-fn elapsed<H: Handler>(deadline: Option<Instant>, cx: &Context<'_, H>) -> Option<Duration> {
+fn elapsed<H: Handler>(deadline: Option<Instant>, cx: &Context<H>) -> Option<Duration> {
     let left = deadline?.saturating_duration_since(cx.hub.now);
     cx.config.protocol.handshake_timeout.checked_sub(left)
 }

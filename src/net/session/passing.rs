@@ -6,10 +6,11 @@
 
 use std::io;
 use std::mem;
+use std::ops::Range;
 
 use tracing::{debug, error};
 
-use crate::net::buffers::{Buffers, READ_SIZE, READ_SIZE_MAX};
+use crate::net::buffers::{Answer, Buffers, READ_SIZE, READ_SIZE_MAX};
 use crate::net::config::{LoopConfig, SlowReader};
 use crate::net::end::EndWhy;
 use crate::net::handler::{Handler, Message};
@@ -18,32 +19,18 @@ use crate::net::peer::Peer;
 use crate::net::quota::Quota;
 use crate::net::session::{Context, Session, State, Step};
 use crate::net::transport::{Received, Scratch};
-use crate::proto::{Close, CloseCode, Connection, Event, Kind, Look, RecvBuffer, SendError};
+use crate::proto::{Close, CloseCode, Connection, Event, Look, RecvBuffer, SendError};
 use crate::rare::rare;
 
+/// The writes for one connection in one turn, after the first, where the handler refills the queue
+/// each time.
+const MORE_WRITES_MAX: usize = 7;
 /// A message of this size that is its own answer is answered from where it lies, if nothing else
 /// is there to be answered in the same write. A smaller one is copied for less than it takes to see
 /// whether that is so.
 const ANSWER_SIZE_MIN: usize = 4 << 10;
 /// One of this size is answered so whatever else is there: its copy costs more than a write.
 const ANSWER_SIZE_ALONE: usize = 64 << 10;
-
-/// A message that is answered by itself, and is not lent any more.
-pub(super) struct Answer {
-    kind: Kind,
-    address: usize,
-    len: usize,
-}
-
-impl Answer {
-    fn new(kind: Kind, message: &[u8]) -> Self {
-        Self {
-            kind,
-            address: message.as_ptr().addr(),
-            len: message.len(),
-        }
-    }
-}
 
 /// How much to read where a frame lacks `lacking` bytes: more, so that a read that completes it is a
 /// short one.
@@ -56,7 +43,7 @@ fn read_size(lacking: u64) -> usize {
 impl<H: Handler> Session<H> {
     /// Reads once; answers whether there is something to be worked on.
     #[inline]
-    pub(super) fn receive(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
+    pub(super) fn receive(&mut self, cx: &mut Context<H>) -> io::Result<bool> {
         let recv = &mut cx.buffers.recv;
         let size = match recv.lacking() {
             0 => READ_SIZE,
@@ -104,7 +91,7 @@ impl<H: Handler> Session<H> {
 
     /// Holds what was read against the quota of bytes.
     #[inline(never)]
-    fn meter_bytes(&mut self, n: usize, cx: &mut Context<'_, H>) {
+    fn meter_bytes(&mut self, n: usize, cx: &mut Context<H>) {
         if let (Some(rate), State::Open(..)) = (cx.config.byte_rate, &self.state) {
             let meter = &mut self.link.extras().meter;
             if let Err(quota) = meter.bytes(n, rate, cx.hub.now) {
@@ -113,25 +100,37 @@ impl<H: Handler> Session<H> {
         }
     }
 
-    /// As [`flush`](Self::flush), which is inlined where a turn ends, for the rarer places.
+    /// Writes once of what is queued, if there is room; answers whether nothing is left to write.
     #[inline(never)]
-    pub(super) fn flush_apart(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
-        self.flush(cx)
+    pub(super) fn flush(&mut self, cx: &mut Context<H>) -> io::Result<bool> {
+        if !cx.buffers.send.is_empty() && self.writable {
+            self.write_pending(cx)?;
+        }
+        Ok(cx.buffers.send.is_empty())
     }
 
-    /// Writes once of what is queued; answers whether nothing is left to write.
-    #[inline(always)]
-    pub(super) fn flush(&mut self, cx: &mut Context<'_, H>) -> io::Result<bool> {
-        let Buffers { send, scratch, .. } = &mut *cx.buffers;
-        let pending = send.pending();
-        if pending.is_empty() || !self.writable {
-            return Ok(pending.is_empty());
+    /// Goes on writing what is queued, while there is room: more than was written at once, or what
+    /// the handler has queued since.
+    #[inline(never)]
+    pub(super) fn write_on(&mut self, cx: &mut Context<H>) -> io::Result<()> {
+        for _ in 0..MORE_WRITES_MAX {
+            if self.flush(cx)? || !self.writable {
+                break;
+            }
         }
+        Ok(())
+    }
+
+    /// Writes once of what is queued, which is something, to where there is room.
+    #[inline(always)]
+    pub(super) fn write_pending(&mut self, cx: &mut Context<H>) -> io::Result<()> {
+        let Buffers { send, scratch, .. } = &mut cx.buffers;
+        let pending = send.pending();
         let size = pending.len();
-        let sent = self.write(pending, scratch, cx.hub, cx.handler)?;
+        let sent = self.write(pending, scratch, &cx.hub, &mut cx.handler)?;
         send.advance(sent);
         self.wrote(sent, size, cx);
-        Ok(cx.buffers.send.is_empty())
+        Ok(())
     }
 
     /// Writes `bytes` once; answers how many were taken.
@@ -153,22 +152,19 @@ impl<H: Handler> Session<H> {
 
     /// Takes note of a write: `sent` of `size` bytes were taken, and what is left is queued.
     #[inline]
-    pub(super) fn wrote(&mut self, sent: usize, size: usize, cx: &mut Context<'_, H>) {
+    pub(super) fn wrote(&mut self, sent: usize, size: usize, cx: &mut Context<H>) {
         // The kernel took less than it was given, so it is full, and will say when it is not.
         self.writable = sent == size;
         // Room where there was none: the peer has read.
-        let has_progress = mem::replace(&mut self.is_blocked, sent < size) && sent > 0;
-        if let State::Open(connection, _) = &mut self.state
-            && has_progress
-        {
+        if mem::replace(&mut self.is_blocked, sent < size) {
             rare();
-            connection.handle_progress(cx.hub.now);
+            self.progressed(sent, cx);
         }
         match &mut self.state {
             State::Open(connection, data) if sent == size => {
                 let mut peer = Peer {
                     link: &mut self.link,
-                    hub: cx.hub,
+                    hub: &mut cx.hub,
                     connection,
                     send: &mut cx.buffers.send,
                     received: &[],
@@ -178,26 +174,35 @@ impl<H: Handler> Session<H> {
             }
             State::Lingering(linger) if sent > 0 => {
                 rare();
-                linger.renew(cx.hub.now, cx.config);
+                linger.renew(cx.hub.now, &cx.config);
             }
             _ => {}
+        }
+    }
+
+    /// After a write that found no room for all it had, `sent` more bytes were taken.
+    #[cold]
+    fn progressed(&mut self, sent: usize, cx: &mut Context<H>) {
+        if let State::Open(connection, _) = &mut self.state
+            && sent > 0
+        {
+            connection.handle_progress(cx.hub.now);
         }
     }
 
     /// Writes a message's answer from where the message lies; nothing is queued. What the kernel
     /// does not take is queued, as a copy.
     #[inline(never)]
-    pub(super) fn write_answer(
-        &mut self,
-        Answer { kind, address, len }: Answer,
-        cx: &mut Context<'_, H>,
-    ) -> io::Result<()> {
+    pub(super) fn write_answer(&mut self, cx: &mut Context<H>) -> io::Result<()> {
+        let Some(Answer { kind, address, len }) = cx.buffers.answer.take() else {
+            return Ok(());
+        };
         let Buffers {
             recv,
             send,
             scratch,
             ..
-        } = &mut *cx.buffers;
+        } = &mut cx.buffers;
         let payload = recv
             .delivered(address, len)
             .expect("an answer is to a message among the bytes received");
@@ -209,7 +214,7 @@ impl<H: Handler> Session<H> {
             return Ok(());
         };
         let size = frame.len();
-        let sent = self.write(frame, scratch, cx.hub, cx.handler)?;
+        let sent = self.write(frame, scratch, &cx.hub, &mut cx.handler)?;
         send.extend(&frame[sent..]);
         self.wrote(sent, size, cx);
         Ok(())
@@ -217,17 +222,17 @@ impl<H: Handler> Session<H> {
 
     /// Has the handler told what came over an open connection.
     #[inline]
-    pub(super) fn converse(&mut self, cx: &mut Context<'_, H>) -> Step {
+    pub(super) fn converse(&mut self, cx: &mut Context<H>) -> Step {
         let State::Open(connection, data) = &mut self.state else {
             return Step::Next;
         };
-        let Buffers { recv, send, .. } = &mut *cx.buffers;
-        let addresses = recv.addresses();
+        let Buffers { recv, send, .. } = &mut cx.buffers;
+        let received = recv.addresses();
         let mut is_noted = false;
-        let why = loop {
+        loop {
             let mut peer = Peer {
                 link: &mut self.link,
-                hub: cx.hub,
+                hub: &mut cx.hub,
                 connection,
                 send,
                 received: &[],
@@ -235,13 +240,15 @@ impl<H: Handler> Session<H> {
             };
             let message = match peer.connection.look(recv, peer.send) {
                 Look::Whole(whole) => {
+                    let Some(message) = peer.connection.take(whole, recv, peer.send) else {
+                        rare();
+                        continue;
+                    };
                     if !mem::replace(&mut is_noted, true) {
                         peer.connection.note_message(peer.hub.now);
                     }
-                    let Some(message) = peer.connection.take(whole, recv, peer.send) else {
-                        continue;
-                    };
-                    if let Err(quota) = peer.meter(cx.config) {
+                    if let Err(quota) = peer.meter(&cx.config) {
+                        rare();
                         self.close_exceeding(quota, cx);
                         return Step::Next;
                     }
@@ -251,7 +258,7 @@ impl<H: Handler> Session<H> {
                 Look::Nothing => return Step::More,
                 Look::Other => {
                     rare();
-                    match peer.apart().hear(recv, cx.handler, data, cx.config) {
+                    match peer.apart().hear(recv, &mut cx.handler, data, &cx.config) {
                         Heard::Message(message) => message,
                         Heard::Told => continue,
                         Heard::Nothing if send.len() >= connection.config().send_queue_max => {
@@ -262,45 +269,47 @@ impl<H: Handler> Session<H> {
                             self.close_exceeding(quota, cx);
                             return Step::Next;
                         }
-                        Heard::End(why) => break why,
+                        Heard::End(why) => {
+                            self.finish(why, cx);
+                            return Step::Next;
+                        }
                     }
                 }
             };
-            let payload = message.payload();
-            if payload.len() >= ANSWER_SIZE_MIN && self.writable {
+            if message.payload().len() >= ANSWER_SIZE_MIN && self.writable {
                 rare();
-                let lies = payload.as_ptr_range();
-                let is_last = lies.end.addr() == addresses.end && !self.readable;
-                let is_large = payload.len() >= ANSWER_SIZE_ALONE;
-                if (is_last || is_large) && addresses.contains(&lies.start.addr()) {
-                    peer.received = payload;
-                }
+                peer.received = in_place(message.payload(), received.clone(), !self.readable);
             }
             match cx.handler.message(data, &mut peer, message) {
                 Ok(()) => {
                     if let Some(kind) = peer.answer {
                         rare();
-                        return Step::Answer(Answer::new(kind, peer.received));
+                        cx.buffers.answer = Some(Answer::new(kind, peer.received));
+                        return Step::Answer;
                     }
                 }
                 Err(error) => {
                     rare();
-                    peer.apart().queue_answer();
-                    match error {
-                        SendError::Closed => {}
-                        SendError::QueueFull { queued }
-                            if matches!(cx.config.slow_reader, SlowReader::Close(..)) =>
-                        {
-                            self.close_slow_reader(queued, cx);
-                            return Step::Next;
-                        }
-                        _ => peer.apart().fail(error),
+                    if let Some(queued) = peer.apart().refused(error, &cx.config) {
+                        self.close_slow_reader(queued, cx);
+                        return Step::Next;
                     }
                 }
             }
-        };
-        self.finish(why, cx);
-        Step::Next
+        }
+    }
+}
+
+/// A message of [`ANSWER_SIZE_MIN`] or more, if it may be answered from where it lies: among what
+/// was received, at addresses of which it is the last, or large. If not, nothing of it.
+#[inline(never)]
+fn in_place(message: &[u8], received: Range<usize>, is_all: bool) -> &[u8] {
+    let lies = message.as_ptr_range();
+    let is_last = is_all && lies.end.addr() == received.end;
+    let is_large = message.len() >= ANSWER_SIZE_ALONE;
+    match (is_last || is_large) && received.contains(&lies.start.addr()) {
+        true => message,
+        false => &[],
     }
 }
 
@@ -323,7 +332,7 @@ impl Peer<'_> {
     /// Takes what comes next, and tells the handler of it unless it is a message.
     #[inline(never)]
     fn hear<'b, H: Handler>(
-        &mut self,
+        mut self,
         recv: &'b mut RecvBuffer,
         handler: &mut H,
         data: &mut H::Connection,
@@ -338,33 +347,51 @@ impl Peer<'_> {
         if let Err(quota) = self.meter(config) {
             return Heard::Excess(quota);
         }
-        match event {
-            Event::Text(text) => {
-                self.hub.counters.received(Kind::Text);
-                return Heard::Message(Message::Text(text));
+        let message = match event {
+            Event::Text(text) => Message::Text(text),
+            Event::Binary(bytes) => Message::Binary(bytes),
+            Event::Chunk(chunk) => Message::Chunk(chunk),
+            Event::Ping(payload) => {
+                handler.ping(data, &mut self, payload);
+                return Heard::Told;
             }
-            Event::Binary(bytes) => {
-                self.hub.counters.received(Kind::Binary);
-                return Heard::Message(Message::Binary(bytes));
-            }
-            Event::Chunk(chunk) => {
-                if chunk.last {
-                    self.hub.counters.received(chunk.kind);
-                }
-                return Heard::Message(Message::Chunk(chunk));
-            }
-            Event::Ping(payload) => handler.ping(data, self, payload),
             Event::Pong(payload) => {
                 self.count_pong(payload);
-                handler.pong(data, self, payload);
+                handler.pong(data, &mut self, payload);
+                return Heard::Told;
             }
             Event::Close(close) => {
                 self.log_close(close);
-                handler.closing(data, self, close);
+                handler.closing(data, &mut self, close);
+                return Heard::Told;
             }
-            Event::Closed(_) => {}
+            Event::Closed(_) => return Heard::Told,
+        };
+        if let Some(kind) = message.completes() {
+            self.hub.counters.received(kind);
         }
-        Heard::Told
+        Heard::Message(message)
+    }
+
+    /// What the handler sent was refused, and it did nothing about that. Answers how many bytes
+    /// wait for a peer that is to be closed for them.
+    #[cold]
+    fn refused(mut self, error: SendError, config: &LoopConfig) -> Option<usize> {
+        self.queue_answer();
+        match error {
+            SendError::Closed => None,
+            SendError::QueueFull { queued }
+                if matches!(config.slow_reader, SlowReader::Close(..)) =>
+            {
+                Some(queued)
+            }
+            _ => {
+                error!(target: "openline", connection = %self.id(), %error, "a reply was refused");
+                // If it is closing already, that is as good.
+                let _ = self.close(CloseCode::INTERNAL_ERROR, "");
+                None
+            }
+        }
     }
 
     /// Holds what was received against the quota of messages.
@@ -394,13 +421,5 @@ impl Peer<'_> {
     #[cold]
     fn log_close(&self, close: Option<Close<'_>>) {
         debug!(target: "openline", connection = %self.id(), ?close, "close received");
-    }
-
-    /// What the handler sent was refused, and it did nothing about that.
-    #[cold]
-    fn fail(&mut self, error: SendError) {
-        error!(target: "openline", connection = %self.id(), %error, "a reply was refused");
-        // If it is closing already, that is as good.
-        let _ = self.close(CloseCode::INTERNAL_ERROR, "");
     }
 }

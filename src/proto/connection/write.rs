@@ -28,7 +28,7 @@ impl MaskingKeys {
         Self(StdRng::from_seed(seed))
     }
 
-    #[inline]
+    #[inline(never)]
     fn draw(&mut self) -> MaskingKey {
         MaskingKey::new(self.0.next_u32().to_ne_bytes())
     }
