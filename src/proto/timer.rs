@@ -73,8 +73,8 @@ impl Timers {
         self.pinged_otherwise = true;
     }
 
-    /// Whether the peer may owe a Pong: for the timer's Ping until it is taken, for others as long
-    /// as the connection lasts, for nobody keeps count of them.
+    /// Whether the peer may owe a Pong: to the timer's Ping until it is taken, to others as long as
+    /// the connection lasts, since nobody keeps count of them.
     pub(crate) fn may_be_owed_pong(&self) -> bool {
         self.is_pinging() || self.pinged_otherwise
     }

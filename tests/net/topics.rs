@@ -114,16 +114,16 @@ impl Handler for Board {
     }
 }
 
-struct Group {
+pub(crate) struct Group {
     address: SocketAddr,
     remote: Remote,
     seen: Receiver<Seen>,
     writes: Arc<AtomicUsize>,
-    pass: Sender<()>,
+    pub(crate) pass: Sender<()>,
     thread: JoinHandle<io::Result<()>>,
 }
 
-fn start(threads: usize, config: LoopConfig) -> Group {
+pub(crate) fn start(threads: usize, config: LoopConfig) -> Group {
     let mut group = Threads::new(threads, config).unwrap();
     let address = group.listen("127.0.0.1:0").unwrap();
     let remote = group.remote();
@@ -150,7 +150,7 @@ fn start(threads: usize, config: LoopConfig) -> Group {
 }
 
 impl Group {
-    fn open(&self) -> (Raw, Handle) {
+    pub(crate) fn open(&self) -> (Raw, Handle) {
         let raw = Raw::open(self.address);
         match self.seen.recv_timeout(PATIENCE).unwrap() {
             Seen::Open(handle) => (raw, handle),
@@ -159,12 +159,12 @@ impl Group {
     }
 
     /// Until the loop waits, as it was told.
-    fn await_waiting(&self) {
+    pub(crate) fn await_waiting(&self) {
         while !matches!(self.seen.recv_timeout(PATIENCE).unwrap(), Seen::Waiting) {}
     }
 
     /// How many writes there have been: what they wrote may be here before that is counted.
-    fn writes(&self) -> usize {
+    pub(crate) fn writes(&self) -> usize {
         let mut writes = self.writes.load(Ordering::Relaxed);
         loop {
             thread::sleep(Duration::from_millis(100));
@@ -175,14 +175,14 @@ impl Group {
         }
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         self.remote.shutdown().unwrap();
         let _ = self.remote.shutdown();
         self.thread.join().unwrap().unwrap();
     }
 }
 
-fn tell(raw: &mut Raw, what: &str) {
+pub(crate) fn tell(raw: &mut Raw, what: &str) {
     raw.send(&frame(TEXT, what.as_bytes()));
 }
 
@@ -191,19 +191,19 @@ fn ask(raw: &mut Raw, what: &str) -> String {
     text(raw)
 }
 
-fn text(raw: &mut Raw) -> String {
+pub(crate) fn text(raw: &mut Raw) -> String {
     let (first, payload) = raw.frame();
     assert_eq!(first, TEXT);
     String::from_utf8(payload).unwrap()
 }
 
-const SUBSCRIBERS: usize = 1000;
+pub(crate) const SUBSCRIBERS: usize = 1000;
 
 /// What a connection asks for that nobody is to have a handle on.
-const ALONE: &str = "/alone";
+pub(crate) const ALONE: &str = "/alone";
 
 /// As many, each with two subscriptions.
-fn subscribers(group: &Group, request: &str, count: usize) -> Vec<Raw> {
+pub(crate) fn subscribers(group: &Group, request: &str, count: usize) -> Vec<Raw> {
     allow_descriptors();
     let open = |_| {
         let mut raw = Raw::connect(group.address);
@@ -229,7 +229,7 @@ fn allow_descriptors() {
 }
 
 /// Nothing is on its way but the answer to this.
-fn assert_quiet(raw: &mut Raw) {
+pub(crate) fn assert_quiet(raw: &mut Raw) {
     raw.send(&frame(PING, b"?"));
     assert_eq!(raw.frame(), (PONG, b"?".to_vec()));
 }
@@ -326,104 +326,6 @@ fn what_all_get_alike_arrives_whole_and_in_order_whoever_reads_late() {
     let counts = group.remote.metrics().snapshot();
     assert_eq!(counts.publications_dropped, 0);
     group.stop();
-}
-
-#[test]
-fn what_is_published_before_much_is_delivered_leaves_with_it() {
-    let group = start(1, config(Config::default()));
-    let mut raws = subscribers(&group, &request(ALONE), SUBSCRIBERS);
-    let (mut publisher, _) = group.open();
-    let (mut other, _) = group.open();
-    assert_quiet(&mut publisher);
-    let before = group.writes();
-    publisher.send(&[frame(TEXT, b"pub x 1"), frame(TEXT, b"wait")].concat());
-    group.await_waiting();
-    // The loop has waited for sockets before this is readable.
-    tell(&mut other, "pub x 2");
-    group.pass.send(()).unwrap();
-    for raw in &mut raws {
-        assert_eq!([text(raw), text(raw)], ["1", "2"]);
-    }
-    assert_quiet(&mut publisher);
-    assert_eq!(group.writes() - before, SUBSCRIBERS + 1, "and the Pong's");
-    group.stop();
-}
-
-/// A loop that is had to find one thing at each look: while it stands still at what it has found,
-/// the next is sent.
-struct Looks {
-    group: Group,
-    subscribers: Vec<Raw>,
-    others: std::vec::IntoIter<Raw>,
-    /// Those of the others that have sent something.
-    done: Vec<Raw>,
-}
-
-impl Looks {
-    fn new(audience: usize) -> Self {
-        let group = start(1, config(Config::default()));
-        let subscribers = subscribers(&group, &request(ALONE), audience);
-        let mut others: Vec<Raw> = (0..40).map(|_| group.open().0).collect();
-        assert_quiet(&mut others[0]);
-        subscribers[0].0.set_nonblocking(true).unwrap();
-        Self {
-            group,
-            subscribers,
-            others: others.into_iter(),
-            done: Vec::new(),
-        }
-    }
-
-    /// Has the loop find what one of the others says, and stand still; answers whether the
-    /// subscribers have got something.
-    fn find(&mut self, what: &str) -> bool {
-        let mut other = self.others.next().unwrap();
-        other.send(&[frame(TEXT, what.as_bytes()), frame(TEXT, b"wait")].concat());
-        if !self.done.is_empty() {
-            self.group.pass.send(()).unwrap();
-        }
-        self.group.await_waiting();
-        self.done.push(other);
-        self.subscribers[0].0.peek(&mut [0]).is_ok()
-    }
-
-    /// How many publications are gathered before they are delivered, if there is always one more.
-    fn gathered(&mut self, publication: &str) -> usize {
-        let what = format!("pub x {publication}");
-        (0..40).position(|_| self.find(&what)).unwrap()
-    }
-
-    fn stop(self) {
-        self.group.pass.send(()).unwrap();
-        self.group.stop();
-    }
-}
-
-#[test]
-fn what_is_gathered_has_an_end() {
-    // A look a subscriber, after the one that found the first.
-    for audience in [16, 20] {
-        let mut looks = Looks::new(audience);
-        assert_eq!(looks.gathered("1"), 1 + audience);
-        looks.stop();
-    }
-    // And 64 KiB.
-    let mut looks = Looks::new(20);
-    assert_eq!(looks.gathered(&"1".repeat(16 << 10)), 4);
-    looks.stop();
-}
-
-#[test]
-fn nothing_is_gathered_for_few_nor_while_others_are_ready() {
-    let mut looks = Looks::new(15);
-    assert_eq!(looks.gathered("1"), 1);
-    looks.stop();
-
-    let mut looks = Looks::new(16);
-    assert!(!looks.find("pub x 1"));
-    assert!(!looks.find("sub z"), "it looks");
-    assert!(looks.find("pub x 2"), "it did not look again");
-    looks.stop();
 }
 
 #[cfg(feature = "deflate")]

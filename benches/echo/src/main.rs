@@ -39,7 +39,7 @@ servers of other crates that can do what is measured. --json prints a line for e
 Examples:
   cargo run --release -- compare
   cargo run --release -- compare --peers all --json > echo.json
-  cargo run --release -- compare --load 64,1,20 --rounds 50
+  cargo run --release -- compare --load 64,1,20 --rounds 500
   cargo run --release -- broadcast --peers tokio-tungstenite,yawc
   cargo run --release -- idle --tls --peers all
   cargo run --release -- report echo.json idle.json --into ../../README.md";
@@ -164,12 +164,13 @@ struct Comparison {
 #[derive(Args)]
 struct Rounds {
     /// How many rounds are to be kept; odd ones are dropped and measured again, up to four times as
-    /// many in all
-    #[arg(long, default_value_t = 15)]
-    rounds: usize,
-    /// Milliseconds of one measurement
-    #[arg(long, default_value_t = 300)]
-    window: u64,
+    /// many in all [default: 90; 25 of broadcasts]
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Milliseconds of one measurement: many short ones tell more than few long ones, for what
+    /// disturbs them outlasts either [default: 50; 300 of broadcasts]
+    #[arg(long)]
+    window: Option<u64>,
 }
 
 #[derive(Args)]
@@ -197,9 +198,14 @@ impl Common {
 
 impl Rounds {
     fn settings(&self, json: bool) -> rounds::Settings {
+        self.settings_or(90, 50, json)
+    }
+
+    /// With as many rounds, and windows of as many milliseconds, if nothing was said of them.
+    fn settings_or(&self, rounds: usize, window: u64, json: bool) -> rounds::Settings {
         rounds::Settings {
-            rounds: self.rounds.max(1),
-            window: Duration::from_millis(self.window),
+            rounds: self.rounds.unwrap_or(rounds).max(1),
+            window: Duration::from_millis(self.window.unwrap_or(window)),
             json,
         }
     }
@@ -231,7 +237,8 @@ fn run(task: Task) -> Result<(), Box<dyn Error>> {
             compressed::run(&settings, level, comparison.load, others)
         }
         Task::Broadcast { comparison, common } => {
-            let settings = comparison.rounds.settings(common.json);
+            // A publication takes milliseconds, and several are to be under way most of the time.
+            let settings = comparison.rounds.settings_or(25, 300, common.json);
             broadcast::run(&settings, comparison.load, common.servers("broadcast")?)
         }
         Task::Handshakes {

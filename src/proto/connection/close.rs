@@ -94,9 +94,14 @@ impl Connection {
         self.is_open() & !self.reader.is_mid_message() & !self.timers.is_pinging()
     }
 
-    /// Whether more may come of a peer that keeps to the protocol, once both Close frames were
-    /// exchanged: only a Pong, which it owes to a Ping that it reads before our Close (§5.5.2).
-    pub(crate) fn may_be_owed_pong(&self) -> bool {
+    /// Whether a Pong of the peer's may be on its way, which it owes to a Ping of ours even behind
+    /// its own Close, unless it has read ours (§5.5.2).
+    ///
+    /// If not, a peer that keeps to the protocol sends nothing more once both Close frames were
+    /// exchanged, and a server may close its socket at once: what comes to a closed socket is
+    /// answered by a reset, which destroys what the peer has not read yet.
+    #[must_use]
+    pub fn may_be_owed_pong(&self) -> bool {
         self.timers.may_be_owed_pong()
     }
 
