@@ -58,7 +58,8 @@ pub struct LoopConfig {
     pub accept_pause: Duration,
 
     /// After the end: how long the peer may take to read our last bytes and close its side; the
-    /// time starts anew as long as it reads. Default: 5 s, as for the closing handshake.
+    /// time starts anew as long as it reads. After both Close frames, over TCP as it is, a server
+    /// waits for neither, unless more may come. Default: 5 s, as for the closing handshake.
     pub linger_timeout: Duration,
 
     /// After the end: how many bytes of the peer are read and thrown away before the socket is
