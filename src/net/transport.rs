@@ -98,6 +98,7 @@ impl Transport {
             }
             #[cfg(feature = "tls")]
             Self::Tls(stream) => {
+                // What it costs is elsewhere: its call need not stand in the way of a plain one.
                 rare();
                 stream.recv(bytes, &mut scratch.tls)
             }
@@ -122,6 +123,7 @@ impl Transport {
             Self::Plain(socket) => socket.send(bytes),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => {
+                // What it costs is elsewhere: its call need not stand in the way of a plain one.
                 rare();
                 stream.send(bytes, &mut scratch.tls)
             }

@@ -166,10 +166,8 @@ fn a_peer_that_never_closes_its_side_is_cut_off() {
 #[test]
 fn after_both_closes_nothing_is_waited_for() {
     let server = Server::start(patient(), echo);
-    let mut raw = Raw::open(server.address);
-    raw.send(&frame(CLOSE, b""));
-    assert_eq!(raw.frame(), (CLOSE, Vec::new()));
-    assert!(is_closed(&mut raw));
+    let raw = Raw::open(server.address);
+    assert!(closes_at_once(raw));
     server.stop();
 }
 
@@ -180,9 +178,7 @@ fn a_pong_that_is_owed_is_no_reason_for_a_reset() {
     let mut raw = Raw::open(server.address);
     raw.send(&frame(TEXT, b"a ping, please"));
     assert_eq!(raw.frame(), (PING, b"x".to_vec()));
-    raw.send(&frame(CLOSE, b""));
-    assert_eq!(raw.frame(), (CLOSE, Vec::new()));
-    assert!(!is_closed(&mut raw));
+    assert!(!closes_at_once(raw));
     server.stop();
 }
 
@@ -196,9 +192,7 @@ fn neither_is_one_that_answers_the_timers_ping() {
     let server = Server::start(config, echo);
     let mut raw = Raw::open(server.address);
     assert_eq!(raw.frame(), (PING, Vec::new()));
-    raw.send(&frame(CLOSE, b""));
-    assert_eq!(raw.frame(), (CLOSE, Vec::new()));
-    assert!(!is_closed(&mut raw));
+    assert!(!closes_at_once(raw));
     server.stop();
 }
 
@@ -218,6 +212,13 @@ fn patient() -> LoopConfig {
         linger_timeout: PATIENCE,
         ..config(Config::default())
     }
+}
+
+/// Whether the server closes its socket as soon as it has answered a Close.
+fn closes_at_once(mut raw: Raw) -> bool {
+    raw.send(&frame(CLOSE, b""));
+    assert_eq!(raw.frame(), (CLOSE, Vec::new()));
+    is_closed(&mut raw)
 }
 
 /// Whether the server has closed its socket, not only its sending direction. When it does is not

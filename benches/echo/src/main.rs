@@ -167,8 +167,8 @@ struct Rounds {
     /// many in all [default: 90; 25 of broadcasts]
     #[arg(long)]
     rounds: Option<usize>,
-    /// Milliseconds of one measurement: many short ones tell more than few long ones, for what
-    /// disturbs them outlasts either [default: 50; 300 of broadcasts]
+    /// Milliseconds of one measurement: in the same time many short ones tell more than few long
+    /// ones [default: 50; 300 of broadcasts]
     #[arg(long)]
     window: Option<u64>,
 }
