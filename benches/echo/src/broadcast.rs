@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use mio::Events;
 
 use crate::builtin::Builtin;
-use crate::load::{Exchange, Generator, Load, PATIENCE};
+use crate::load::{Exchange, Generator, Load, await_events};
 use crate::process::{Command, raise_file_limit};
 use crate::rounds::{self, Begin, Case, Goal, Settings, What, Work};
 
@@ -78,10 +78,8 @@ impl Work for Subscribers {
         }
         let mut deliveries = 0;
         while under_way.count() > 0 {
-            generator.poll.poll(&mut events, Some(PATIENCE))?;
-            if events.is_empty() {
-                return Err("a publication does not come".into());
-            }
+            await_events(&mut generator.poll, &mut events)
+                .map_err(|error| format!("a publication does not come: {error}"))?;
             let more = Instant::now() < end;
             for event in &events {
                 let number = event.token().0;

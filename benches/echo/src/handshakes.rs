@@ -12,7 +12,7 @@ use openline::proto::Opcode;
 use socket2::SockRef;
 
 use crate::builtin::Builtin;
-use crate::load::{self, Load, PATIENCE};
+use crate::load::{self, Load, await_events};
 use crate::process::{Command, Server};
 use crate::rounds::{self, Begin, Case, Goal, Settings, What, Work};
 
@@ -100,10 +100,8 @@ impl Work for Openings {
         let mut count = 0;
         let mut events = Events::with_capacity(1024);
         while alive > 0 {
-            self.poll.poll(&mut events, Some(PATIENCE))?;
-            if events.is_empty() {
-                return Err("a connection is neither opened nor closed".into());
-            }
+            await_events(&mut self.poll, &mut events)
+                .map_err(|error| format!("a connection is neither opened nor closed: {error}"))?;
             let more = Instant::now() < end;
             for event in &events {
                 let slot = event.token().0;

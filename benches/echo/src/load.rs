@@ -168,10 +168,8 @@ impl Work for Generator {
             connection.write(&self.frames, self.frame_size)?;
         }
         while working > 0 {
-            self.poll.poll(&mut events, Some(PATIENCE))?;
-            if events.is_empty() {
-                return Err("an echo does not come".into());
-            }
+            await_events(&mut self.poll, &mut events)
+                .map_err(|error| format!("an echo does not come: {error}"))?;
             let more = Instant::now() < end;
             for event in &events {
                 let connection = &mut self.connections[event.token().0];
@@ -239,6 +237,22 @@ impl Connection {
             }
         }
         Ok(echoes)
+    }
+}
+
+/// Looks again and again until there is an event, and no longer than [`PATIENCE`].
+///
+/// Who sleeps has to be woken, and that is charged to the server that sends.
+pub fn await_events(poll: &mut Poll, events: &mut Events) -> io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        poll.poll(events, Some(Duration::ZERO))?;
+        if !events.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(ErrorKind::TimedOut.into());
+        }
     }
 }
 
@@ -358,4 +372,4 @@ pub fn header(opcode: Opcode, payload_len: usize, mask: Option<MaskingKey>) -> V
 }
 
 /// How long a server may leave the generator without a byte.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);

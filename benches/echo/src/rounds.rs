@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::load::Load;
+use crate::network;
 use crate::process::{Command, GENERATOR_CORE, Server, Spent, cache_line_round_trip, pin};
 use crate::quartiles::quartiles;
 
@@ -72,8 +73,10 @@ struct Figure {
     spent: Spent,
 }
 
-/// The servers, started, and this thread on the core that is not theirs.
+/// The servers, started, and this thread on the core that is not theirs, all in a network where
+/// nothing is paced.
 pub fn start(commands: &[Command]) -> Result<Vec<Server>, Box<dyn Error>> {
+    network::enter()?;
     pin(GENERATOR_CORE)?;
     commands.iter().map(Server::start).collect()
 }
