@@ -28,10 +28,11 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
     copy_long(from, to);
 }
 
-/// Copies less than 64 bytes by as many pieces as their number has bits.
+/// Copies less than 128 bytes by as many pieces as their number has bits.
 #[inline(always)]
 fn copy_pieces(from: &[u8], to: &mut [u8]) {
     assert_eq!(from.len(), to.len(), "the copy is as long as its source");
+    let (from, to) = copy_piece::<64>(from, to);
     let (from, to) = copy_piece::<32>(from, to);
     let (from, to) = copy_piece::<16>(from, to);
     let (from, to) = copy_piece::<8>(from, to);

@@ -116,10 +116,11 @@ impl MaskingKey {
         copy_words(self, from, to);
     }
 
-    /// As [`copy`](Self::copy), for less than 64 bytes, without a loop.
+    /// As [`copy`](Self::copy), for less than 128 bytes, without a loop.
     #[inline(always)]
     pub(crate) fn copy_pieces(self, from: &[u8], to: &mut [u8]) {
         assert_eq!(from.len(), to.len(), "the copy is as long as its source");
+        let (from, to) = self.copy_piece::<64>(from, to);
         let (from, to) = self.copy_piece::<32>(from, to);
         let (from, to) = self.copy_piece::<16>(from, to);
         let (from, to) = self.copy_piece::<8>(from, to);
@@ -165,8 +166,8 @@ pub(super) const LONG_TEXT_MIN: usize = 4 << 10;
 /// How many bytes the first part has: a multiple of the key's, which so need not turn.
 pub(super) const FIRST_LOOK: usize = 256;
 
-/// Fewer bytes are masked, and copied then, in pieces of 32, 16, 8 and so on.
-pub(super) const PIECES_MAX: usize = 64;
+/// Fewer bytes are masked, and copied then, in pieces of 64, 32, 16 and so on.
+pub(super) const PIECES_MAX: usize = 128;
 
 /// Below this many bytes the wide loop's set-up costs more than it saves.
 #[cfg(target_arch = "x86_64")]
@@ -262,19 +263,36 @@ fn apply_words<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
     seen
 }
 
-/// The algorithm for less than 64 bytes: in as many pieces as their number has bits, the largest
+/// The algorithm for less than 128 bytes: in as many pieces as their number has bits, the largest
 /// first, without a loop.
 #[inline(always)]
 fn apply_pieces<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
     let mut seen = 0;
-    let rest = apply_piece::<SEEING, 32>(key, payload, &mut seen);
+    let rest = apply_piece::<SEEING, 64>(key, payload, &mut seen);
+    let rest = apply_piece::<SEEING, 32>(key, rest, &mut seen);
     let rest = apply_piece::<SEEING, 16>(key, rest, &mut seen);
     let rest = apply_piece::<SEEING, 8>(key, rest, &mut seen);
     let rest = apply_piece::<SEEING, 4>(key, rest, &mut seen);
-    match rest.is_empty() {
-        true => seen,
-        false => seen | apply_words::<SEEING>(key, rest),
+    if rest.is_empty() {
+        return seen;
     }
+    let [first, second, third, _] = key.0;
+    let (pairs, last) = rest.as_chunks_mut::<2>();
+    let next = if pairs.is_empty() { first } else { third };
+    for bytes in pairs {
+        let unmasked = u16::from_ne_bytes(*bytes) ^ u16::from_ne_bytes([first, second]);
+        *bytes = unmasked.to_ne_bytes();
+        if SEEING {
+            seen |= u64::from(unmasked);
+        }
+    }
+    for byte in last {
+        *byte ^= next;
+        if SEEING {
+            seen |= u64::from(*byte);
+        }
+    }
+    seen
 }
 
 /// Masks a piece of `N` bytes if their number has that bit; returns what is left.
