@@ -14,15 +14,6 @@ use tungstenite::Bytes;
 use crate::servers::{Served, Socket, soketto_buffered};
 use crate::settings::{self, Data};
 
-pub const NAMES: [&str; 6] = [
-    "tokio-tungstenite",
-    "tokio-websockets",
-    "fastwebsockets",
-    "sockudo-ws",
-    "yawc",
-    "soketto",
-];
-
 /// The publications that may wait for the slowest connection; the generator has 8 under way.
 const CAPACITY: usize = 1024;
 

@@ -5,6 +5,7 @@
 
 mod broadcast;
 mod head;
+mod names;
 mod opening;
 mod secure;
 mod servers;
@@ -55,7 +56,7 @@ fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
     let [mode, more @ ..] = arguments else {
         return Err(USAGE.into());
     };
-    let names = names(mode).ok_or(USAGE)?;
+    let names = names::of(mode).ok_or(USAGE)?;
     let [name, port, more @ ..] = more else {
         println!("{}", names.join("\n"));
         return Ok(());
@@ -77,17 +78,6 @@ fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
         .enable_all()
         .build()?;
     LocalSet::new().block_on(&runtime, listen((*name).to_owned(), port.parse()?, mode))
-}
-
-/// Those that can do it.
-fn names(mode: &str) -> Option<&'static [&'static str]> {
-    match mode {
-        "echo" | "tls" => Some(&servers::NAMES),
-        "handshakes" => Some(&opening::NAMES),
-        "broadcast" => Some(&broadcast::NAMES),
-        "compressed" => Some(&["yawc"]),
-        _ => None,
-    }
 }
 
 async fn listen(name: String, port: u16, mode: Mode) -> Served {

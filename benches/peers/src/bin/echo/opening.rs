@@ -21,16 +21,6 @@ use wtx::web_socket::{WebSocketAcceptor, WebSocketBuffer};
 use crate::servers::{self, Served};
 use crate::settings::{self, BUFFER};
 
-pub const NAMES: [&str; 7] = [
-    "tokio-tungstenite",
-    "tokio-websockets",
-    "fastwebsockets",
-    "sockudo-ws",
-    "yawc",
-    "wtx",
-    "soketto",
-];
-
 /// Opens the connection, and echoes until it ends.
 pub async fn serve(name: &str, mut stream: TcpStream) -> Served {
     match name {

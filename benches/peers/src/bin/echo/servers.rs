@@ -20,17 +20,6 @@ use wtx::web_socket::{Frame, WebSocketBuffer, WebSocketOwned, WebSocketPayloadOr
 
 use crate::settings::{self, BUFFER, Data, MESSAGE_MAX};
 
-pub const NAMES: [&str; 8] = [
-    "tokio-tungstenite",
-    "tokio-websockets",
-    "fastwebsockets",
-    "sockudo-ws",
-    "yawc",
-    "wtx",
-    "web-socket",
-    "soketto",
-];
-
 /// How a connection went until it ended.
 pub type Served = Result<(), Box<dyn Error>>;
 
