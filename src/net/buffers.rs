@@ -72,13 +72,15 @@ impl Held {
 }
 
 impl Buffers {
-    /// Lays what a connection kept into the working pair.
+    /// Lays what a connection kept into the working pair; answers whether that is anything.
     #[inline]
-    pub(super) fn lend(&mut self, held: &mut Option<Box<Held>>) {
-        if let Some(held) = held {
-            rare();
-            self.lend_held(held);
-        }
+    pub(super) fn lend(&mut self, held: &mut Option<Box<Held>>) -> bool {
+        let Some(held) = held else {
+            return false;
+        };
+        rare();
+        self.lend_held(held);
+        true
     }
 
     #[inline(never)]

@@ -96,7 +96,7 @@ impl<H: Handler> Session<H> {
             for message in messages {
                 session.pass_on(message, cx);
             }
-            false
+            true
         })
     }
 

@@ -299,8 +299,8 @@ impl<H: Handler> Session<H> {
         })
     }
 
-    /// Does `first`, and then all that the socket allows. `first` says whether it may have
-    /// changed what the protocol has to say, without a byte received.
+    /// Does `first`, and then all that the socket allows. `first` says whether it may have queued
+    /// something, or changed what the protocol has to say, without a byte received.
     #[inline]
     fn work(
         &mut self,
@@ -338,8 +338,8 @@ impl<H: Handler> Session<H> {
         first: impl FnOnce(&mut Self, &mut Context<H>) -> bool,
     ) -> Flow {
         let queued = self.queued();
-        cx.buffers.lend(&mut self.held);
-        let changed = first(self, cx);
+        let was_lent = cx.buffers.lend(&mut self.held);
+        let changed = first(self, cx) | was_lent;
         let flow = self.exchange(changed, cx);
         if flow == Flow::Drop {
             rare();
@@ -387,12 +387,12 @@ impl<H: Handler> Session<H> {
             }
         }
         // What waits goes first: it may be what keeps us from reading.
-        if !cx.buffers.send.is_empty() {
+        if changed {
             rare();
             self.flush(cx)?;
         }
         let mut reads = 0;
-        let mut pending = changed || self.eof || !cx.buffers.recv.is_empty();
+        let mut pending = changed || self.eof;
         loop {
             if !pending {
                 if !self.readable || reads == READS_MAX {
