@@ -9,7 +9,7 @@
 //! decide that, so it is looked for, and the copy is then made of short ones, for which other
 //! instructions are taken.
 
-use crate::proto::mask::PIECES_MAX;
+use crate::proto::mask::{MORE_PIECES_MAX, PIECES_MAX};
 
 /// Copies `from` to `to`.
 ///
@@ -21,6 +21,9 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
     if from.len() < PIECES_MAX {
         return copy_pieces(from, to);
     }
+    if from.len() < MORE_PIECES_MAX {
+        return copy_more_pieces(from, to);
+    }
     let behind = to.as_ptr().addr().wrapping_sub(from.as_ptr().addr()) % PAGE;
     if from.len() <= SHORT_COPY || !(1..16).contains(&behind) {
         return to.copy_from_slice(from);
@@ -28,17 +31,24 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
     copy_long(from, to);
 }
 
-/// Copies less than 128 bytes by as many pieces as their number has bits.
+/// Copies less than 64 bytes by as many pieces as their number has bits.
 #[inline(always)]
 fn copy_pieces(from: &[u8], to: &mut [u8]) {
     assert_eq!(from.len(), to.len(), "the copy is as long as its source");
-    let (from, to) = copy_piece::<64>(from, to);
     let (from, to) = copy_piece::<32>(from, to);
     let (from, to) = copy_piece::<16>(from, to);
     let (from, to) = copy_piece::<8>(from, to);
     let (from, to) = copy_piece::<4>(from, to);
     let (from, to) = copy_piece::<2>(from, to);
     copy_piece::<1>(from, to);
+}
+
+/// Copies 64 to 127 bytes so.
+#[inline(never)]
+fn copy_more_pieces(from: &[u8], to: &mut [u8]) {
+    assert_eq!(from.len(), to.len(), "the copy is as long as its source");
+    let (from, to) = copy_piece::<64>(from, to);
+    copy_pieces(from, to);
 }
 
 /// Copies a piece of `N` bytes if their number has that bit; returns what is left.
@@ -75,7 +85,7 @@ mod tests {
         let source: Vec<u8> = (0..=255).cycle().take(3 * 4096).collect();
         let mut room = vec![0; 3 * 4096];
         for behind in [0, 1, 10, 15, 16] {
-            for len in (0..70).chain([511, 512, 513, 1_024, 5_000]) {
+            for len in (0..140).chain([511, 512, 513, 1_024, 5_000]) {
                 let from = &source[..len];
                 // Where in the room the destination is as far behind as that.
                 let ahead = room.as_ptr().addr().wrapping_sub(from.as_ptr().addr());

@@ -61,9 +61,10 @@ impl MaskingKey {
     /// As [`apply_seeing`](Self::apply_seeing), without a call if the payload is short.
     #[inline(always)]
     fn apply_any<const SEEING: bool>(self, payload: &mut [u8]) -> u64 {
-        match payload.len() < PIECES_MAX {
-            true => apply_pieces::<SEEING>(self, payload),
-            false => self.apply_seeing::<SEEING>(payload),
+        match payload.len() {
+            ..PIECES_MAX => apply_pieces::<SEEING>(self, payload),
+            PIECES_MAX..MORE_PIECES_MAX => apply_more_pieces::<SEEING>(self, payload),
+            _ => self.apply_seeing::<SEEING>(payload),
         }
     }
 
@@ -116,11 +117,10 @@ impl MaskingKey {
         copy_words(self, from, to);
     }
 
-    /// As [`copy`](Self::copy), for less than 128 bytes, without a loop.
+    /// As [`copy`](Self::copy), for less than 64 bytes, without a loop.
     #[inline(always)]
     pub(crate) fn copy_pieces(self, from: &[u8], to: &mut [u8]) {
         assert_eq!(from.len(), to.len(), "the copy is as long as its source");
-        let (from, to) = self.copy_piece::<64>(from, to);
         let (from, to) = self.copy_piece::<32>(from, to);
         let (from, to) = self.copy_piece::<16>(from, to);
         let (from, to) = self.copy_piece::<8>(from, to);
@@ -166,8 +166,11 @@ pub(super) const LONG_TEXT_MIN: usize = 4 << 10;
 /// How many bytes the first part has: a multiple of the key's, which so need not turn.
 pub(super) const FIRST_LOOK: usize = 256;
 
-/// Fewer bytes are masked, and copied then, in pieces of 64, 32, 16 and so on.
-pub(super) const PIECES_MAX: usize = 128;
+/// Fewer bytes are masked, and copied then, in pieces of 32, 16, 8 and so on.
+pub(super) const PIECES_MAX: usize = 64;
+
+/// Fewer bytes than these too, with one of 64 before the others.
+pub(super) const MORE_PIECES_MAX: usize = 128;
 
 /// Below this many bytes the wide loop's set-up costs more than it saves.
 #[cfg(target_arch = "x86_64")]
@@ -263,13 +266,12 @@ fn apply_words<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
     seen
 }
 
-/// The algorithm for less than 128 bytes: in as many pieces as their number has bits, the largest
+/// The algorithm for less than 64 bytes: in as many pieces as their number has bits, the largest
 /// first, without a loop.
 #[inline(always)]
 fn apply_pieces<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
     let mut seen = 0;
-    let rest = apply_piece::<SEEING, 64>(key, payload, &mut seen);
-    let rest = apply_piece::<SEEING, 32>(key, rest, &mut seen);
+    let rest = apply_piece::<SEEING, 32>(key, payload, &mut seen);
     let rest = apply_piece::<SEEING, 16>(key, rest, &mut seen);
     let rest = apply_piece::<SEEING, 8>(key, rest, &mut seen);
     let rest = apply_piece::<SEEING, 4>(key, rest, &mut seen);
@@ -293,6 +295,14 @@ fn apply_pieces<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 
         }
     }
     seen
+}
+
+/// The algorithm for 64 to 127 bytes, of which no shorter payload is to know.
+#[inline(never)]
+fn apply_more_pieces<const SEEING: bool>(key: MaskingKey, payload: &mut [u8]) -> u64 {
+    let mut seen = 0;
+    let rest = apply_piece::<SEEING, 64>(key, payload, &mut seen);
+    seen | apply_pieces::<SEEING>(key, rest)
 }
 
 /// Masks a piece of `N` bytes if their number has that bit; returns what is left.

@@ -20,7 +20,7 @@ use bytes::{Buf, Bytes};
 use crate::proto::copy::copy;
 use crate::proto::deflate::Compressors;
 use crate::proto::frame::{EncodedHeader, FIN, FrameHeader, LEN_16, MASK, Opcode, PADDED_SIZE};
-use crate::proto::mask::MaskingKey;
+use crate::proto::mask::{MaskingKey, PIECES_MAX};
 use crate::rare::rare;
 
 /// Bytes to send: the protocol appends to it, the transport drains it.
@@ -218,9 +218,9 @@ impl SendBuffer {
     #[inline(always)]
     pub(crate) fn push_masked(&mut self, opcode: Opcode, key: MaskingKey, payload: &[u8]) {
         let n = payload.len();
-        if n < usize::from(LEN_16)
+        if n < PIECES_MAX
             && let Ok(len) = u8::try_from(n)
-            && let Some(room) = self.bytes[self.end..].first_chunk_mut::<SHORT_MASKED_MAX>()
+            && let Some(room) = self.bytes[self.end..].first_chunk_mut::<SHORT_FRAME_MAX>()
         {
             [room[0], room[1]] = [FIN | opcode as u8, MASK | len];
             room[2..6].copy_from_slice(&key.to_bytes());
@@ -359,9 +359,9 @@ impl SendBuffer {
     }
 }
 
-/// The bytes of a frame with a length of 7 bits, at most: without a mask, and with one.
+/// The bytes of a frame with a length of 7 bits and no mask, at most; of less than
+/// [`PIECES_MAX`], with a mask.
 const SHORT_FRAME_MAX: usize = 2 + 125;
-const SHORT_MASKED_MAX: usize = 6 + 125;
 
 #[cfg(test)]
 mod tests {
