@@ -126,6 +126,12 @@ impl Counters {
         self.received.message(kind);
     }
 
+    /// How many came so far.
+    #[inline]
+    pub(in crate::net) fn messages_received(&self) -> u64 {
+        self.received.messages()
+    }
+
     #[inline]
     pub(in crate::net) fn sent(&self, kind: Kind) {
         self.sent.message(kind);

@@ -223,12 +223,25 @@ impl<H: Handler> Session<H> {
     /// Has the handler told what came over an open connection.
     #[inline]
     pub(super) fn converse(&mut self, cx: &mut Context<H>) -> Step {
+        // Messages are counted anyway, so the clock is noted for all of them at once.
+        let before = cx.hub.counters.messages_received();
+        let step = self.tell(cx);
+        if cx.hub.counters.messages_received() != before
+            && let State::Open(connection, _) = &mut self.state
+        {
+            connection.note_message(cx.hub.now);
+        }
+        step
+    }
+
+    /// Tells the handler what came, one after the other.
+    #[inline(always)]
+    fn tell(&mut self, cx: &mut Context<H>) -> Step {
         let State::Open(connection, data) = &mut self.state else {
             return Step::Next;
         };
         let Buffers { recv, send, .. } = &mut cx.buffers;
         let received = recv.addresses();
-        let mut is_noted = false;
         loop {
             let mut peer = Peer {
                 link: &mut self.link,
@@ -244,9 +257,6 @@ impl<H: Handler> Session<H> {
                         rare();
                         continue;
                     };
-                    if !mem::replace(&mut is_noted, true) {
-                        peer.connection.note_message(peer.hub.now);
-                    }
                     if let Err(quota) = peer.meter(&cx.config) {
                         rare();
                         self.close_exceeding(quota, cx);
