@@ -21,20 +21,45 @@ use crate::proto::frame::{CONTROL_PAYLOAD_MAX, EncodedHeader, FrameHeader, Opcod
 use crate::proto::mask::MaskingKey;
 
 /// A client's source of masking keys: unpredictable, and fresh for each frame (§5.3).
-pub(super) struct MaskingKeys(StdRng);
+///
+/// Some are drawn ahead: the generator is long, and would be inlined where each is used, or called
+/// for each.
+pub(super) struct MaskingKeys {
+    random: StdRng,
+    ahead: [[u8; 4]; AHEAD],
+    /// How many of those, from the first on, are yet to be used.
+    left: usize,
+}
+
+/// How many keys are drawn at once.
+const AHEAD: usize = 16;
 
 impl MaskingKeys {
     pub(super) fn new(seed: [u8; 32]) -> Self {
-        Self(StdRng::from_seed(seed))
+        Self {
+            random: StdRng::from_seed(seed),
+            ahead: [[0; 4]; AHEAD],
+            left: 0,
+        }
+    }
+
+    #[inline]
+    fn draw(&mut self) -> MaskingKey {
+        if self.left == 0 {
+            self.draw_ahead();
+        }
+        self.left -= 1;
+        MaskingKey::new(self.ahead[self.left % AHEAD])
     }
 
     #[inline(never)]
-    fn draw(&mut self) -> MaskingKey {
-        MaskingKey::new(self.0.next_u32().to_ne_bytes())
+    fn draw_ahead(&mut self) {
+        self.random.fill_bytes(self.ahead.as_flattened_mut());
+        self.left = AHEAD;
     }
 
     /// Appends a message in one frame, masked.
-    #[inline]
+    #[inline(always)]
     fn queue_message(&mut self, opcode: Opcode, payload: &[u8], send: &mut SendBuffer) {
         send.push_masked(opcode, self.draw(), payload);
     }
