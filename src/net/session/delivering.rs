@@ -80,7 +80,7 @@ impl<H: Handler> Session<H> {
                     cx.buffers.send.extend(left);
                     session.wrote(sent, frames.len(), cx);
                 }
-                false
+                true
             }),
             Err(error) => self.break_off(error, cx),
         }
