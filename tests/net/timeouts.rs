@@ -54,6 +54,28 @@ fn without_messages_for_too_long_we_close() {
 }
 
 #[test]
+fn messages_that_get_no_answer_keep_a_connection_too() {
+    let timeout = Duration::from_millis(500);
+    let protocol = Config {
+        idle_timeout: Some(timeout),
+        ..Config::default()
+    };
+    let server = Server::start(config(protocol), |_: &mut Peer<'_>, _: Message<'_>| Ok(()));
+    let mut raw = Raw::open(server.address);
+    let mut last = Instant::now();
+    for _ in 0..5 {
+        thread::sleep(timeout / 4);
+        last = Instant::now();
+        raw.send(&frame(TEXT, b"x"));
+    }
+    assert_eq!(raw.frame().0, CLOSE);
+    assert!(last.elapsed() >= timeout * 9 / 10);
+    raw.send(&frame(CLOSE, b""));
+    assert!(server.end().contains("IdleTimeout"));
+    server.stop();
+}
+
+#[test]
 fn a_close_that_is_not_answered_is_the_end_at_its_deadline() {
     let protocol = Config {
         close_timeout: Duration::from_millis(200),
