@@ -20,12 +20,12 @@ const UNPACED: [&str; 2] = ["cubic", "reno"];
 
 /// Takes the calling thread, and the processes that it starts from now on, to a network of their
 /// own where that is needed; says so where it cannot be done.
-pub fn enter() -> Result<(), Box<dyn Error>> {
-    let used = fs::read_to_string(USED)?;
-    if !used.starts_with(PACING) {
-        return Ok(());
-    }
-    if let Err(error) = leave_pacing() {
+pub fn enter() {
+    // A system that does not say has no such choice.
+    let used = fs::read_to_string(USED).unwrap_or_default();
+    if used.starts_with(PACING)
+        && let Err(error) = leave_pacing()
+    {
         eprintln!(
             "note: TCP paces here ({}), so what large messages cost is in part chance; a network \
              without, which takes root, iproute2 and another congestion control, cannot be made: \
@@ -33,7 +33,6 @@ pub fn enter() -> Result<(), Box<dyn Error>> {
             used.trim()
         );
     }
-    Ok(())
 }
 
 fn leave_pacing() -> Result<(), Box<dyn Error>> {

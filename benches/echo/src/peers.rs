@@ -48,7 +48,7 @@ fn wanted<'a>(asked: &'a [String], mode: &str) -> Result<Vec<&'a str>, String> {
     if let [all] = asked
         && all == "all"
     {
-        return Ok(known.to_vec());
+        return Ok(known);
     }
     let name = |name: &'a String| match known.contains(&name.as_str()) {
         true => Ok(name.as_str()),

@@ -8,6 +8,7 @@
 
 mod close;
 mod compression;
+mod masking;
 mod prepared;
 mod read;
 mod shared;
@@ -27,12 +28,13 @@ use crate::proto::timer::Timers;
 
 use close::State;
 use compression::Compression;
+use masking::MaskingKeys;
 pub use prepared::Prepared;
 pub(crate) use read::Whole;
 use read::{Reader, Step, mask_bit};
 pub use shared::Shared;
+use write::Writing;
 pub use write::{Compress, Data, Fragments, Vectored};
-use write::{MaskingKeys, Writing};
 
 /// One end of an open connection: bytes in, events out, bytes out.
 ///
@@ -331,7 +333,7 @@ impl Connection {
     #[inline]
     #[must_use]
     pub fn role(&self) -> Role {
-        write::role(self.masking.as_deref())
+        masking::role(self.masking.as_deref())
     }
 
     /// The compression that was agreed to, if any was.
