@@ -1,37 +1,44 @@
 //! Publications that leave in a row for many, put together once for all of them.
 
-use crate::net::topics::{Delivery, Publication};
-use crate::proto::Kind;
+use crate::net::topics::List;
+use crate::proto::{Kind, Prepared};
 
 /// More bytes than these are not put together, nor is more looked for when there are so many: a write
 /// for these costs by its bytes.
 pub(super) const BATCH_MAX: usize = 64 << 10;
 
-/// The publications of one [`Delivery`], for whoever gets them as they are.
+/// The publications of one [`List`], for whoever gets them as they are.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    /// Those that it is of.
-    of: Option<(u32, u32)>,
-    /// Their frames, one behind the other, if there are several.
+    /// The list that it is of.
+    of: Option<List>,
+    /// Its publication, if that is one,
+    alone: Option<Prepared>,
+    /// or the frames of all, one behind the other.
     frames: Vec<u8>,
     texts: u64,
     binaries: u64,
 }
 
 impl Batch {
-    /// Has it be of what is to be delivered, if that is not too much; of the one before it is
-    /// already, as a rule.
+    /// Whether it is of this list: as a rule, since neighbours mostly are to have the same.
     #[inline]
-    pub(super) fn hold(&mut self, delivery: Delivery, publications: &[Publication]) -> bool {
-        self.of == Some(delivery.run()) || self.put_together(delivery, publications)
+    pub(super) fn is_of(&self, list: List) -> bool {
+        self.of == Some(list)
     }
 
+    /// Has it be of this list, whose publications these are, if they are not too much.
     #[inline(never)]
-    fn put_together(&mut self, delivery: Delivery, publications: &[Publication]) -> bool {
-        let publications = delivery.of(publications);
-        let messages = publications.iter().map(|publication| &publication.message);
+    pub(super) fn put_together<'a>(
+        &mut self,
+        list: List,
+        messages: impl Iterator<Item = &'a Prepared> + Clone,
+    ) -> bool {
         self.forget();
-        if let [_, _, ..] = publications {
+        let count = messages.clone().count();
+        if count == 1 {
+            self.alone = messages.clone().next().cloned();
+        } else {
             let size: usize = messages.clone().map(|message| message.frame().len()).sum();
             if size > BATCH_MAX {
                 return false;
@@ -42,21 +49,17 @@ impl Batch {
         }
         let texts = messages.filter(|message| message.kind() == Kind::Text);
         self.texts = texts.count() as u64;
-        self.binaries = publications.len() as u64 - self.texts;
-        self.of = Some(delivery.run());
+        self.binaries = count as u64 - self.texts;
+        self.of = Some(list);
         true
     }
 
     /// Their frames.
     #[inline]
-    pub(super) fn frames<'a>(
-        &'a self,
-        delivery: Delivery,
-        publications: &'a [Publication],
-    ) -> &'a [u8] {
-        match delivery.of(publications) {
-            [alone] => alone.message.frame(),
-            _ => &self.frames,
+    pub(super) fn frames(&self) -> &[u8] {
+        match &self.alone {
+            Some(alone) => alone.frame(),
+            None => &self.frames,
         }
     }
 
@@ -69,6 +72,7 @@ impl Batch {
     /// Has it be of none.
     pub(super) fn forget(&mut self) {
         self.of = None;
+        self.alone = None;
         self.frames.clear();
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Topics {
 struct Topic {
     name: Arc<str>,
     subscribers: Vec<Subscriber>,
+    /// How many publications there had been when the last of them subscribed.
+    joined: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -146,13 +148,19 @@ impl Topics {
                 let topic = key(self.topics.insert(Topic {
                     name: Arc::clone(&name),
                     subscribers: Vec::new(),
+                    joined: 0,
                 }));
                 self.by_name.insert(name, topic);
                 topic
             }
         };
         let since = self.published();
-        let subscribers = &mut self.topics[topic as usize].subscribers;
+        let Topic {
+            subscribers,
+            joined,
+            ..
+        } = &mut self.topics[topic as usize];
+        *joined = since;
         let entry = key(self.entries.insert(Entry {
             topic,
             position: key(subscribers.len()),
@@ -244,43 +252,51 @@ impl Topics {
         self.publications.is_empty()
     }
 
-    /// Takes what was published, and writes into `deliveries` who is to have which of it:
-    /// grouped by connection, each in order.
-    pub(super) fn take(&mut self, deliveries: &mut Vec<Delivery>) -> Vec<Publication> {
+    /// Takes what was published, and writes into `deliveries` who is to have which of it: each
+    /// connection once.
+    pub(super) fn take(&mut self, deliveries: &mut Deliveries) -> Vec<Publication> {
         let publications = std::mem::take(&mut self.publications);
         self.published_size = 0;
-        // Mostly all are to one topic: then they are grouped as they come.
-        let mut runs = 0;
-        let mut end = 0;
-        for run in publications.chunk_by(|a, b| a.topic == b.topic) {
-            let first = end;
-            end += key(run.len());
-            let is_for_all = run.iter().all(|publication| publication.except.is_none());
-            for subscriber in &self.topics[run[0].topic as usize].subscribers {
-                // Those before it subscribed it does not get.
-                let before = subscriber.since.saturating_sub(self.published);
-                let mut delivery = Delivery {
-                    connection: subscriber.connection,
-                    first: first.max(u32::try_from(before).unwrap_or(end)),
-                    end,
-                };
-                if !is_for_all {
-                    delivery = delivery.without_exceptions(&publications, deliveries);
-                }
-                if delivery.first < end {
-                    deliveries.push(delivery);
-                }
-            }
-            runs += 1;
-        }
-        if runs > 1 {
-            deliveries.sort_unstable();
+        deliveries.clear();
+        match self.common_topic(&publications) {
+            Some(topic) => deliveries.all_to(&topic.subscribers, key(publications.len())),
+            None => self.assign(&publications, deliveries),
         }
         self.published += publications.len() as u64;
         for publication in &publications {
             self.forget_if_unused(publication.topic);
         }
         publications
+    }
+
+    /// The topic of all that was published, if all who subscribe to it are to have all of that: so
+    /// it is mostly.
+    fn common_topic(&self, publications: &[Publication]) -> Option<&Topic> {
+        let first = publications.first()?.topic;
+        let topic = &self.topics[first as usize];
+        let is_for_all =
+            |publication: &Publication| publication.topic == first && publication.except.is_none();
+        let joined_before = topic.joined <= self.published;
+        (joined_before && publications.iter().all(is_for_all)).then_some(topic)
+    }
+
+    /// Finds for each subscriber what it is to have.
+    fn assign(&self, publications: &[Publication], deliveries: &mut Deliveries) {
+        let mut topics = 0;
+        let mut end = 0;
+        for of_one in publications.chunk_by(|a, b| a.topic == b.topic) {
+            let first = end;
+            end += key(of_one.len());
+            topics += 1;
+            for subscriber in &self.topics[of_one[0].topic as usize].subscribers {
+                // Those before it subscribed it does not get.
+                let before = subscriber.since.saturating_sub(self.published);
+                let first = first.max(u32::try_from(before).unwrap_or(end));
+                deliveries.assign(subscriber.connection, Run { first, end }, publications);
+            }
+        }
+        // Those to one topic come grouped by connection.
+        deliveries.collect(topics > 1);
     }
 
     /// A connection's entries, each with its place.
@@ -334,45 +350,117 @@ impl Topics {
     }
 }
 
-/// Which publications of a turn a connection is to have: some in a row, to one topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Who is to have which publications of a turn.
+#[derive(Debug, Default)]
+pub(super) struct Deliveries {
+    each: Vec<Delivery>,
+    /// The lists, one behind the other.
+    runs: Vec<Run>,
+    /// What the lists are made of, before they are.
+    assigned: Vec<(u32, Run)>,
+}
+
+/// What one connection is to have.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Delivery {
     pub(super) connection: u32,
-    /// The first of them.
+    pub(super) list: List,
+}
+
+/// Which publications those are, in their order: the same for neighbours who are to have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct List {
     first: u32,
-    /// The first that is none of them.
     end: u32,
 }
 
-impl Delivery {
-    /// Which they are: the same for all who are to have the same.
-    #[inline]
-    pub(super) fn run(self) -> (u32, u32) {
-        (self.first, self.end)
+/// Publications in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Run {
+    first: u32,
+    end: u32,
+}
+
+impl Deliveries {
+    /// Each of them.
+    pub(super) fn each(&self) -> &[Delivery] {
+        &self.each
     }
 
-    /// What it is to have, in order.
-    #[inline]
-    pub(super) fn of(self, publications: &[Publication]) -> &[Publication] {
-        &publications[self.first as usize..self.end as usize]
+    /// Has the last be the first.
+    pub(super) fn reverse(&mut self) {
+        self.each.reverse();
     }
 
-    /// Adds to `deliveries` what comes before each that the connection is not to have; returns what
-    /// is left behind the last of those.
-    fn without_exceptions(
-        mut self,
-        publications: &[Publication],
-        deliveries: &mut Vec<Self>,
-    ) -> Self {
-        for at in self.first..self.end {
-            if publications[at as usize].except == Some(self.connection) {
-                if self.first < at {
-                    deliveries.push(Self { end: at, ..self });
+    /// The publications of a list, in order.
+    pub(super) fn of<'a>(
+        &'a self,
+        list: List,
+        publications: &'a [Publication],
+    ) -> impl Iterator<Item = &'a Prepared> + Clone {
+        let runs = &self.runs[list.first as usize..list.end as usize];
+        let of_run = |run: &Run| &publications[run.first as usize..run.end as usize];
+        let publications = runs.iter().flat_map(of_run);
+        publications.map(|publication| &publication.message)
+    }
+
+    fn clear(&mut self) {
+        self.each.clear();
+        self.runs.clear();
+    }
+
+    /// Has all subscribers have the first `count` publications.
+    fn all_to(&mut self, subscribers: &[Subscriber], count: u32) {
+        self.runs.push(Run {
+            first: 0,
+            end: count,
+        });
+        let list = List { first: 0, end: 1 };
+        self.each
+            .extend(subscribers.iter().map(|subscriber| Delivery {
+                connection: subscriber.connection,
+                list,
+            }));
+    }
+
+    /// Notes that a connection is to have a run, but for those that are not meant for it.
+    fn assign(&mut self, connection: u32, mut run: Run, publications: &[Publication]) {
+        for at in run.first..run.end {
+            if publications[at as usize].except == Some(connection) {
+                if run.first < at {
+                    self.assigned.push((connection, Run { end: at, ..run }));
                 }
-                self.first = at + 1;
+                run.first = at + 1;
             }
         }
-        self
+        if run.first < run.end {
+            self.assigned.push((connection, run));
+        }
+    }
+
+    /// Makes lists of what was assigned.
+    fn collect(&mut self, is_mixed: bool) {
+        let mut assigned = std::mem::take(&mut self.assigned);
+        if is_mixed {
+            assigned.sort_unstable();
+        }
+        let mut last = 0..0;
+        for group in assigned.chunk_by(|(a, _), (b, _)| a == b) {
+            let runs = group.iter().map(|(_, run)| *run);
+            if !self.runs[last.clone()].iter().copied().eq(runs.clone()) {
+                last = self.runs.len()..self.runs.len() + group.len();
+                self.runs.extend(runs);
+            }
+            self.each.push(Delivery {
+                connection: group[0].0,
+                list: List {
+                    first: key(last.start),
+                    end: key(last.end),
+                },
+            });
+        }
+        assigned.clear();
+        self.assigned = assigned;
     }
 }
 
@@ -389,20 +477,19 @@ mod tests {
     use proptest::collection::vec;
     use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
 
-    use super::{SubscribeError, Subscriptions, TOPIC_MAX, Topics};
+    use super::{Deliveries, Delivery, SubscribeError, Subscriptions, TOPIC_MAX, Topics};
     use crate::proto::Prepared;
 
     /// What each connection is to have, by the number that was published.
     fn take(topics: &mut Topics) -> Vec<(u32, Vec<u8>)> {
-        let mut deliveries = Vec::new();
+        let mut deliveries = Deliveries::default();
         let publications = topics.take(&mut deliveries);
-        let read = |delivery: super::Delivery| {
-            let payload =
-                |publication: &super::Publication| publication.message.frame()[2..].to_vec();
-            let payloads = delivery.of(&publications).iter().map(payload);
-            payloads.map(move |payload| (delivery.connection, payload))
+        let read = |delivery: &Delivery| {
+            let connection = delivery.connection;
+            let messages = deliveries.of(delivery.list, &publications);
+            messages.map(move |message| (connection, message.frame()[2..].to_vec()))
         };
-        deliveries.into_iter().flat_map(read).collect()
+        deliveries.each().iter().flat_map(read).collect()
     }
 
     #[test]

@@ -41,7 +41,7 @@ use crate::net::session::{Context, Flow, Readiness, Revival, Session, Standing};
 use crate::net::timers::Timers;
 #[cfg(feature = "tls")]
 use crate::net::tls::ServerTls;
-use crate::net::topics::Delivery;
+use crate::net::topics::Deliveries;
 use crate::proto::{ClientRequest, SendError};
 use crate::rare::rare;
 
@@ -75,8 +75,10 @@ pub struct EventLoop<H: Handler> {
     turned_away: usize,
     /// The memory of what was taken from the mailbox, and of what was published.
     items: Vec<Item>,
-    deliveries: Vec<Delivery>,
+    deliveries: Deliveries,
     batch: Batch,
+    /// Whether the last were delivered from the last subscriber to the first.
+    goes_back: bool,
     /// Whether the last turn delivered to many, so that this one need not wait to see what has come
     /// meanwhile.
     has_delivered_much: bool,
@@ -121,8 +123,9 @@ impl<H: Handler> EventLoop<H> {
             census: seed.census,
             turned_away: 0,
             items: Vec::new(),
-            deliveries: Vec::new(),
+            deliveries: Deliveries::default(),
             batch: Batch::default(),
+            goes_back: false,
             has_delivered_much: false,
             gathers: false,
             draining: None,

@@ -17,7 +17,7 @@ use crate::net::event_loop::EventLoop;
 use crate::net::handler::Handler;
 use crate::net::mailbox::{Content, Item, Letter, Lost, Post};
 use crate::net::remote::Undelivered;
-use crate::net::topics::{Delivery, Publication};
+use crate::net::topics::Delivery;
 
 /// As many subscribers have a loop look once more for what else is published: a look costs about a
 /// tenth of a write.
@@ -154,6 +154,10 @@ impl<H: Handler> EventLoop<H> {
     }
 
     /// Sends what was published in this turn: to each subscriber all of it at once.
+    ///
+    /// Who was first the last time is last now: of so many sockets that they do not all stay in the
+    /// processor's caches, those that were written to last are still there. And so nobody always
+    /// waits for all others.
     pub(super) fn deliver_publications(&mut self) {
         if !self.cx.hub.abroad.is_empty() {
             self.cx
@@ -168,44 +172,39 @@ impl<H: Handler> EventLoop<H> {
         let mut deliveries = mem::take(&mut self.deliveries);
         let publications = self.cx.hub.topics.take(&mut deliveries);
         let mut batch = mem::take(&mut self.batch);
-        for group in deliveries.chunk_by(|a, b| a.connection == b.connection) {
-            if let [alone] = group
-                && self.hand_on(*alone, &publications, &mut batch)
-            {
+        if self.goes_back {
+            deliveries.reverse();
+        }
+        self.goes_back = !self.goes_back;
+        for &Delivery { connection, list } in deliveries.each() {
+            let together =
+                batch.is_of(list) || batch.put_together(list, deliveries.of(list, &publications));
+            if together && self.hand_on(connection, &batch) {
                 continue;
             }
-            self.visit(group[0].connection, |session, cx| {
-                let all = group.iter().flat_map(|delivery| delivery.of(&publications));
-                session.deliver_published(all.map(|publication| &publication.message), cx)
+            let messages = deliveries.of(list, &publications);
+            self.visit(connection, |session, cx| {
+                session.deliver_published(messages, cx)
             });
         }
         batch.forget();
         self.batch = batch;
-        self.has_delivered_much = deliveries.len() >= SUBSCRIBERS_A_LOOK;
-        deliveries.clear();
+        self.has_delivered_much = deliveries.each().len() >= SUBSCRIBERS_A_LOOK;
         self.deliveries = deliveries;
     }
 
     /// Delivers what many get in a row as they do, in a write of what was put together once for all;
     /// answers whether that is done.
     #[inline]
-    fn hand_on(
-        &mut self,
-        delivery: Delivery,
-        publications: &[Publication],
-        batch: &mut Batch,
-    ) -> bool {
-        if !batch.hold(delivery, publications) {
-            return false;
-        }
-        let frames = batch.frames(delivery, publications);
-        let Some((session, cx)) = self.enter(delivery.connection) else {
+    fn hand_on(&mut self, connection: u32, batch: &Batch) -> bool {
+        let frames = batch.frames();
+        let Some((session, cx)) = self.enter(connection) else {
             return true;
         };
         match session.hand_on(frames, batch.kinds(), cx) {
             None => return false,
-            Some(Ok(sent)) if sent == frames.len() && !self.cx.buffers.are_in_use() => {}
-            Some(written) => self.visit(delivery.connection, |session, cx| {
+            Some(Ok(sent)) if sent == frames.len() && self.cx.buffers.send.is_empty() => {}
+            Some(written) => self.visit(connection, |session, cx| {
                 session.follow_up(frames, written, cx)
             }),
         }
