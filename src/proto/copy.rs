@@ -33,12 +33,15 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) {
 
 /// Copies less than 64 bytes by as many pieces as their number has bits.
 #[inline(always)]
-fn copy_pieces(from: &[u8], to: &mut [u8]) {
+pub(crate) fn copy_pieces(from: &[u8], to: &mut [u8]) {
     assert_eq!(from.len(), to.len(), "the copy is as long as its source");
     let (from, to) = copy_piece::<32>(from, to);
     let (from, to) = copy_piece::<16>(from, to);
     let (from, to) = copy_piece::<8>(from, to);
     let (from, to) = copy_piece::<4>(from, to);
+    if from.is_empty() {
+        return;
+    }
     let (from, to) = copy_piece::<2>(from, to);
     copy_piece::<1>(from, to);
 }

@@ -241,7 +241,11 @@ impl<H: Handler> Session<H> {
             return Step::Next;
         };
         let Buffers { recv, send, .. } = &mut cx.buffers;
-        let received = recv.addresses();
+        // None, if an answer would have to wait.
+        let received = match self.writable {
+            true => recv.addresses(),
+            false => 0..0,
+        };
         loop {
             let mut peer = Peer {
                 link: &mut self.link,
@@ -263,13 +267,23 @@ impl<H: Handler> Session<H> {
                         return Step::Next;
                     }
                     peer.hub.counters.received(message.kind());
-                    Message::from(message)
+                    let message = Message::from(message);
+                    if message.payload().len() >= ANSWER_SIZE_MIN {
+                        rare();
+                        peer.received =
+                            in_place(message.payload(), received.clone(), !self.readable);
+                    }
+                    message
                 }
                 Look::Nothing => return Step::More,
                 Look::Other => {
                     rare();
                     match peer.apart().hear(recv, &mut cx.handler, data, &cx.config) {
-                        Heard::Message(message) => message,
+                        Heard::Message(message) => {
+                            peer.received =
+                            in_place(message.payload(), received.clone(), !self.readable);
+                            message
+                        }
                         Heard::Told => continue,
                         Heard::Nothing if send.len() >= connection.config().send_queue_max => {
                             return Step::Full;
@@ -286,10 +300,6 @@ impl<H: Handler> Session<H> {
                     }
                 }
             };
-            if message.payload().len() >= ANSWER_SIZE_MIN && self.writable {
-                rare();
-                peer.received = in_place(message.payload(), received.clone(), !self.readable);
-            }
             match cx.handler.message(data, &mut peer, message) {
                 Ok(()) => {
                     if let Some(kind) = peer.answer {
@@ -315,9 +325,11 @@ impl<H: Handler> Session<H> {
 #[inline(never)]
 fn in_place(message: &[u8], received: Range<usize>, is_all: bool) -> &[u8] {
     let lies = message.as_ptr_range();
-    let is_last = is_all && lies.end.addr() == received.end;
-    let is_large = message.len() >= ANSWER_SIZE_ALONE;
-    match (is_last || is_large) && received.contains(&lies.start.addr()) {
+    let is_enough = match is_all && lies.end.addr() == received.end {
+        true => message.len() >= ANSWER_SIZE_MIN,
+        false => message.len() >= ANSWER_SIZE_ALONE,
+    };
+    match is_enough && received.contains(&lies.start.addr()) {
         true => message,
         false => &[],
     }

@@ -17,7 +17,7 @@ use std::mem;
 
 use bytes::{Buf, Bytes};
 
-use crate::proto::copy::copy;
+use crate::proto::copy::{copy, copy_pieces};
 use crate::proto::deflate::Compressors;
 use crate::proto::frame::{EncodedHeader, FIN, FrameHeader, LEN_16, MASK, Opcode, PADDED_SIZE};
 use crate::proto::mask::{MaskingKey, PIECES_MAX};
@@ -201,12 +201,12 @@ impl SendBuffer {
     #[inline(always)]
     pub(crate) fn push_message(&mut self, opcode: Opcode, payload: &[u8]) {
         let n = payload.len();
-        if n < usize::from(LEN_16)
+        if n < PIECES_MAX
             && let Ok(len) = u8::try_from(n)
             && let Some(room) = self.bytes[self.end..].first_chunk_mut::<SHORT_FRAME_MAX>()
         {
             [room[0], room[1]] = [FIN | opcode as u8, len];
-            copy(payload, &mut room[2..2 + n]);
+            copy_pieces(payload, &mut room[2..2 + n]);
             self.end += 2 + n;
             self.len += 2 + n;
             return;
@@ -361,7 +361,7 @@ impl SendBuffer {
 
 /// The bytes of a frame with a length of 7 bits and no mask, at most; of less than
 /// [`PIECES_MAX`], with a mask.
-const SHORT_FRAME_MAX: usize = 2 + 125;
+const SHORT_FRAME_MAX: usize = 2 + 4 + PIECES_MAX - 1;
 
 #[cfg(test)]
 mod tests {

@@ -287,21 +287,20 @@ impl Connection {
     ) -> Result<(), SendError> {
         debug_assert_eq!(self.short_ways, ShortWays::of(self));
         let has_room = send.len() < self.config.send_queue_max;
-        match self.short_ways.sends {
-            Sends::Plain if has_room => {
-                self.timers.sent_message();
-                send.push_message(kind.opcode(), payload);
-                Ok(())
-            }
-            Sends::Masked if has_room => {
-                self.timers.sent_message();
-                if let Some(keys) = &mut self.masking {
-                    keys.queue_message(kind.opcode(), payload, send);
-                }
-                Ok(())
-            }
-            _ => self.send_any(kind, payload, compress, send),
+        if self.short_ways.sends == Sends::Plain && has_room {
+            self.timers.sent_message();
+            send.push_message(kind.opcode(), payload);
+            return Ok(());
         }
+        if self.short_ways.sends == Sends::Masked
+            && has_room
+            && let Some(keys) = &mut self.masking
+        {
+            self.timers.sent_message();
+            keys.queue_message(kind.opcode(), payload, send);
+            return Ok(());
+        }
+        self.send_any(kind, payload, compress, send)
     }
 
     /// [`send_message`](Self::send_message) without its short way.
