@@ -281,7 +281,7 @@ impl<H: Handler> Session<H> {
                     match peer.apart().hear(recv, &mut cx.handler, data, &cx.config) {
                         Heard::Message(message) => {
                             peer.received =
-                            in_place(message.payload(), received.clone(), !self.readable);
+                                in_place(message.payload(), received.clone(), !self.readable);
                             message
                         }
                         Heard::Told => continue,
