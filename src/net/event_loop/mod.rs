@@ -350,13 +350,10 @@ impl<H: Handler> EventLoop<H> {
             return Some(Duration::ZERO);
         }
         let draining = self.draining.as_ref().and_then(Draining::wake_at);
-        let retries = self
-            .listeners
-            .iter()
-            .filter_map(|listener| listener.retry_at);
-        let idle = self.cx.buffers.rest_at();
-        let next = retries.chain(self.timers.next()).chain(draining);
-        self.alarm.patience(next.chain(idle).chain(until).min()?)
+        let retries = self.listeners.iter().map(|listener| listener.retry_at);
+        let ours = earlier(self.timers.next(), self.cx.buffers.rest_at());
+        let next = earlier(earlier(ours, until), retries.fold(draining, earlier));
+        self.alarm.patience(next?)
     }
 
     /// Answers whether the waker was among the events.
@@ -431,10 +428,9 @@ impl<H: Handler> EventLoop<H> {
         let Some((session, cx)) = self.enter(index) else {
             return;
         };
-        let was_at_rest = session.is_at_rest();
         let flow = turn(session, cx);
-        // From rest to rest a deadline has only moved back: what is armed comes due before it.
-        let rests = was_at_rest && session.is_at_rest();
+        // If so, what is armed comes due before its deadline.
+        let rests = session.rests();
         match flow {
             Flow::Keep => {}
             Flow::Again => {
@@ -489,7 +485,9 @@ impl<H: Handler> EventLoop<H> {
             // What was due is no longer armed.
             self.arm(index);
         }
-        self.drain();
+        if self.draining.is_some() {
+            self.drain();
+        }
     }
 
     fn indices(&self) -> Vec<u32> {
@@ -517,6 +515,15 @@ impl<H: Handler> fmt::Debug for EventLoop<H> {
             .field("connections", &self.sessions.len())
             .field("draining", &self.draining)
             .finish_non_exhaustive()
+    }
+}
+
+/// The earlier of two moments, if there are any.
+#[inline]
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

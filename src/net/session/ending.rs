@@ -116,7 +116,7 @@ impl<H: Handler> Session<H> {
         };
         let end = End {
             id: self.id(&cx.hub),
-            role: self.role,
+            role: self.role(),
             address: self.link.address,
             at: cx.hub.now,
             dropped: extras.as_ref().map_or(0, |extras| extras.dropped),
@@ -196,7 +196,7 @@ impl<H: Handler> Session<H> {
             EndWhy::Closed(closed) => match closed.why {
                 ClosedWhy::PongTimeout | ClosedWhy::CloseTimeout => Next::Close,
                 // §7.1.1: a client waits for the server to close first.
-                _ if self.role == Role::Client => Next::Await,
+                _ if self.role() == Role::Client => Next::Await,
                 ClosedWhy::Handshake { .. } if self.has_heard_all() => Next::CloseWritten,
                 _ => Next::HalfClose,
             },
@@ -208,7 +208,7 @@ impl<H: Handler> Session<H> {
             | EndWhy::Page { .. }
             | EndWhy::Quota(_)
             | EndWhy::Handshake(_)
-            | EndWhy::Shutdown => match self.role {
+            | EndWhy::Shutdown => match self.role() {
                 Role::Server => Next::HalfClose,
                 Role::Client => Next::Close,
             },

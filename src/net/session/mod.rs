@@ -19,6 +19,7 @@ mod opening;
 mod passing;
 
 use std::io;
+use std::mem;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
@@ -48,7 +49,7 @@ const READS_MAX: usize = 8;
 pub(super) struct Session<H: Handler> {
     transport: Transport,
     link: Link,
-    role: Role,
+    origin: Origin,
     /// Whether a read may find something.
     readable: bool,
     /// Whether a write may find room.
@@ -61,8 +62,8 @@ pub(super) struct Session<H: Handler> {
     is_blocked: bool,
     /// Whether it stands in the loop's queue for the next turn.
     pub(super) queued: bool,
-    /// Whether the census counts it.
-    is_counted: bool,
+    /// Whether it was [at rest](Self::is_at_rest) when its last turn ended.
+    rests: bool,
     held: Option<Box<Held>>,
     state: State<H::Connection>,
 }
@@ -124,6 +125,27 @@ pub(super) enum Flow {
     Drop,
 }
 
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// From us, as a client.
+    Ours,
+    /// From a client that the census counts,
+    Counted,
+    /// or from one above a quota.
+    TurnedAway,
+}
+
+impl Origin {
+    #[inline]
+    fn role(self) -> Role {
+        match self {
+            Self::Ours => Role::Client,
+            Self::Counted | Self::TurnedAway => Role::Server,
+        }
+    }
+}
+
 /// What a connection counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -160,24 +182,24 @@ impl<H: Handler> Session<H> {
         since: Instant,
         is_counted: bool,
     ) -> Self {
-        let state = State::Accepted { since };
-        Self {
-            is_counted,
-            ..Self::new(transport, address, place, Role::Server, state)
-        }
+        let origin = match is_counted {
+            true => Origin::Counted,
+            false => Origin::TurnedAway,
+        };
+        Self::new(transport, address, place, origin, State::Accepted { since })
     }
 
     /// A connection that is to be begun.
     pub(super) fn connecting(place: Place, connecting: Connecting<H::Connection>) -> Self {
         let state = State::Connecting(Box::new(connecting));
-        Self::new(Transport::Absent, NOWHERE, place, Role::Client, state)
+        Self::new(Transport::Absent, NOWHERE, place, Origin::Ours, state)
     }
 
     fn new(
         transport: Transport,
         address: SocketAddr,
         place: Place,
-        role: Role,
+        origin: Origin,
         state: State<H::Connection>,
     ) -> Self {
         Self {
@@ -188,14 +210,14 @@ impl<H: Handler> Session<H> {
                 subscriptions: Subscriptions::NONE,
                 extras: None,
             },
-            role,
+            origin,
             readable: false,
             writable: false,
             hung_up: false,
             eof: false,
             is_blocked: false,
             queued: false,
-            is_counted: false,
+            rests: false,
             held: None,
             state,
         }
@@ -207,11 +229,17 @@ impl<H: Handler> Session<H> {
 
     /// What the loop counts it as.
     pub(super) fn standing(&self) -> Standing {
-        match (self.role, self.is_counted) {
-            (Role::Client, _) => Standing::Ours,
-            (Role::Server, true) => Standing::Counted(self.link.address.ip()),
-            (Role::Server, false) => Standing::TurnedAway,
+        match self.origin {
+            Origin::Ours => Standing::Ours,
+            Origin::Counted => Standing::Counted(self.link.address.ip()),
+            Origin::TurnedAway => Standing::TurnedAway,
         }
+    }
+
+    /// What we are in it.
+    #[inline]
+    fn role(&self) -> Role {
+        self.origin.role()
     }
 
     /// Whether messages pass.
@@ -222,11 +250,19 @@ impl<H: Handler> Session<H> {
 
     /// Whether messages pass and [`deadline`](Self::deadline) only moves back as long as they do.
     #[inline]
-    pub(super) fn is_at_rest(&self) -> bool {
+    fn is_at_rest(&self) -> bool {
         match &self.state {
             State::Open(connection, _) => connection.is_at_rest(),
             _ => false,
         }
+    }
+
+    /// Notes the end of a turn; answers whether it went from rest to rest: then the deadline has only
+    /// moved back, if at all.
+    #[inline]
+    pub(super) fn rests(&mut self) -> bool {
+        let rests = self.is_at_rest();
+        mem::replace(&mut self.rests, rests) && rests
     }
 
     /// Its place in the loop.
@@ -242,7 +278,7 @@ impl<H: Handler> Session<H> {
 
     /// Begins what the log says of it.
     pub(super) fn trace(&mut self, hub: &Hub) {
-        self.link.trace_handshake(self.id(hub), self.role);
+        self.link.trace_handshake(self.id(hub), self.role());
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
@@ -262,7 +298,10 @@ impl<H: Handler> Session<H> {
     /// The socket is ready for something.
     #[inline]
     pub(super) fn handle_ready(&mut self, ready: Readiness, cx: &mut Context<H>) -> Flow {
-        self.hung_up |= ready.read_closed;
+        if ready.read_closed {
+            rare();
+            self.hung_up = true;
+        }
         self.readable |= (ready.readable || ready.read_closed) && !self.eof;
         self.writable |= ready.writable;
         self.work(cx, |_, _| false)

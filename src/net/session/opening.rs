@@ -289,10 +289,10 @@ impl<H: Handler> Session<H> {
         took: Option<Duration>,
         cx: &mut Context<H>,
     ) {
-        cx.hub.counters.opened(self.role, took);
+        cx.hub.counters.opened(self.role(), took);
         let id = self.id(&cx.hub);
         let queued = cx.buffers.send.len();
-        self.link.trace_session(id, self.role, cx.hub.now, queued);
+        self.link.trace_session(id, self.role(), cx.hub.now, queued);
         cx.hub.mark = cx.hub.counters.mark();
         if self.eof {
             connection.handle_eof();
@@ -311,7 +311,7 @@ impl<H: Handler> Session<H> {
 
     /// The end, before there was a connection; a server says why.
     pub(super) fn fail_handshake(&mut self, error: HandshakeError, cx: &mut Context<H>) {
-        if self.role == Role::Server && error != HandshakeError::EndOfFile {
+        if self.role() == Role::Server && error != HandshakeError::EndOfFile {
             error.refusal().write(&mut cx.buffers.send);
         }
         self.finish(EndWhy::Handshake(error), cx);

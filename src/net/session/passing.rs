@@ -67,7 +67,7 @@ impl<H: Handler> Session<H> {
                 cx.hub.counters.read(n);
                 if let Some(read) = recv.received_last(n) {
                     let id = cx.hub.name(self.link.place);
-                    cx.handler.wire(id, self.role.peer(), read);
+                    cx.handler.wire(id, self.role().peer(), read);
                 }
                 if cx.config.byte_rate.is_some() {
                     rare();
@@ -145,7 +145,7 @@ impl<H: Handler> Session<H> {
         let sent = self.transport.send(bytes, scratch)?.unwrap_or(0);
         hub.counters.wrote(sent);
         if sent > 0 {
-            handler.wire(hub.name(self.link.place), self.role, &bytes[..sent]);
+            handler.wire(hub.name(self.link.place), self.role(), &bytes[..sent]);
         }
         Ok(sent)
     }
@@ -321,7 +321,7 @@ impl<H: Handler> Session<H> {
 }
 
 /// A message of [`ANSWER_SIZE_MIN`] or more, if it may be answered from where it lies: among what
-/// was received, at addresses of which it is the last, or large. If not, nothing of it.
+/// was received, with nothing behind it, or large. If not, nothing of it.
 #[inline(never)]
 fn in_place(message: &[u8], received: Range<usize>, is_all: bool) -> &[u8] {
     let lies = message.as_ptr_range();
