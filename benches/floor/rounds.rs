@@ -48,6 +48,12 @@ impl Figure {
         quartiles(self.times.clone())
     }
 
+    /// Adds the rounds of another for the same contestant.
+    #[allow(dead_code, reason = "not everyone who measures does so more than once")]
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.times.extend(other.times);
+    }
+
     /// The quartiles of the ratio of its time to the other's in the same round.
     pub(crate) fn ratio_to(&self, other: &Self) -> [f64; 3] {
         let pairs = self.times.iter().zip(&other.times);

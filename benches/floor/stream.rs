@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use openline::proto::{FrameHeader, MaskingKey, Opcode, Role};
 
 /// What whoever can be told asks a read for: what is read, and where to, then fit in a first-level
@@ -65,7 +66,7 @@ pub(crate) struct Stream {
     pub(crate) read_size_max: usize,
     masked: bool,
     header_size: usize,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     pub(crate) messages: usize,
     /// The bytes of one frame, header included.
     pub(crate) frame_size: usize,
@@ -105,7 +106,7 @@ impl Stream {
             masked: sender == Role::Client,
             header_size: frame_size - size,
             frame_size,
-            bytes,
+            bytes: bytes.into(),
             messages,
         }
     }
@@ -113,18 +114,21 @@ impl Stream {
     /// What to ask the next read for, where of a frame `held` bytes are held and `lacking` lack.
     ///
     /// A read that ends where a long frame does, and a header like its own behind it, leaves nothing
-    /// over that would have to be moved. What is masked is passed over once more, and better not far
-    /// away.
+    /// over that would have to be moved; and if more such frames follow, so does one that ends where
+    /// they do, for fewer calls. What is masked is passed over once more, and better not far away.
     #[inline]
     pub(crate) fn next_read(&self, held: usize, lacking: usize) -> usize {
         if lacking == 0 || held.saturating_add(lacking) < self.read_size {
             return self.read_size;
         }
-        let max = match self.masked {
-            true => self.read_size_max.min(2 * self.read_size),
+        let rest = lacking.saturating_add(self.header_size);
+        let frame = rest.saturating_add(held);
+        let room = match self.masked {
+            true => self.read_size_max.min(3 * self.read_size),
             false => self.read_size_max,
         };
-        lacking.saturating_add(self.header_size).min(max)
+        let more = room.saturating_sub(rest) / frame * frame;
+        rest.saturating_add(more).min(self.read_size_max)
     }
 }
 
