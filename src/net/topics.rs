@@ -288,11 +288,18 @@ impl Topics {
             let first = end;
             end += key(of_one.len());
             topics += 1;
+            let is_for_all = of_one.iter().all(|one| one.except.is_none());
             for subscriber in &self.topics[of_one[0].topic as usize].subscribers {
                 // Those before it subscribed it does not get.
                 let before = subscriber.since.saturating_sub(self.published);
                 let first = first.max(u32::try_from(before).unwrap_or(end));
-                deliveries.assign(subscriber.connection, Run { first, end }, publications);
+                let mut run = Run { first, end };
+                if !is_for_all {
+                    run = deliveries.assign_parts(subscriber.connection, run, publications);
+                }
+                if run.first < end {
+                    deliveries.assigned.push((subscriber.connection, run));
+                }
             }
         }
         // Those to one topic come grouped by connection.
@@ -423,8 +430,9 @@ impl Deliveries {
             }));
     }
 
-    /// Notes that a connection is to have a run, but for those that are not meant for it.
-    fn assign(&mut self, connection: u32, mut run: Run, publications: &[Publication]) {
+    /// Assigns to a connection what comes, of a run, before each publication that is not meant for
+    /// it; returns what is left behind the last of those.
+    fn assign_parts(&mut self, connection: u32, mut run: Run, publications: &[Publication]) -> Run {
         for at in run.first..run.end {
             if publications[at as usize].except == Some(connection) {
                 if run.first < at {
@@ -433,9 +441,7 @@ impl Deliveries {
                 run.first = at + 1;
             }
         }
-        if run.first < run.end {
-            self.assigned.push((connection, run));
-        }
+        run
     }
 
     /// Makes lists of what was assigned.

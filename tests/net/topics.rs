@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -20,10 +19,13 @@ use crate::support::{CLOSE, PATIENCE, PING, PONG, Raw, TEXT, config, frame, requ
 /// the first two, and publishes each word of the text.
 struct Board {
     seen: Sender<Seen>,
-    writes: Arc<AtomicUsize>,
+    written: Written,
     /// What a loop that is told to wait waits for.
     pass: Arc<Mutex<Receiver<()>>>,
 }
+
+/// Whose writes there have been.
+type Written = Arc<Mutex<Vec<ConnectionId>>>;
 
 enum Seen {
     Open(Handle),
@@ -101,8 +103,8 @@ impl Handler for Board {
         }
     }
 
-    fn flushed(&mut self, _: &mut bool, _: &mut Peer<'_>) {
-        self.writes.fetch_add(1, Ordering::Relaxed);
+    fn flushed(&mut self, _: &mut bool, peer: &mut Peer<'_>) {
+        self.written.lock().unwrap().push(peer.id());
     }
 
     fn undelivered(&mut self, id: ConnectionId, message: OwnedMessage, why: Undelivered) {
@@ -118,7 +120,7 @@ pub(crate) struct Group {
     address: SocketAddr,
     remote: Remote,
     seen: Receiver<Seen>,
-    writes: Arc<AtomicUsize>,
+    written: Written,
     pub(crate) pass: Sender<()>,
     thread: JoinHandle<io::Result<()>>,
 }
@@ -128,14 +130,14 @@ pub(crate) fn start(threads: usize, config: LoopConfig) -> Group {
     let address = group.listen("127.0.0.1:0").unwrap();
     let remote = group.remote();
     let (seen, receiver) = channel();
-    let writes = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&writes);
+    let written = Written::default();
+    let noted = Arc::clone(&written);
     let (pass, passes) = channel();
     let passes = Arc::new(Mutex::new(passes));
     let thread = thread::spawn(move || {
         group.run(|_| Board {
             seen: seen.clone(),
-            writes: Arc::clone(&counter),
+            written: Arc::clone(&noted),
             pass: Arc::clone(&passes),
         })
     });
@@ -143,7 +145,7 @@ pub(crate) fn start(threads: usize, config: LoopConfig) -> Group {
         address,
         remote,
         seen: receiver,
-        writes,
+        written,
         pass,
         thread,
     }
@@ -163,16 +165,22 @@ impl Group {
         while !matches!(self.seen.recv_timeout(PATIENCE).unwrap(), Seen::Waiting) {}
     }
 
-    /// How many writes there have been: what they wrote may be here before that is counted.
-    pub(crate) fn writes(&self) -> usize {
-        let mut writes = self.writes.load(Ordering::Relaxed);
+    /// Whose writes there have been: what they wrote may be here before that is noted.
+    fn written(&self) -> Vec<ConnectionId> {
+        let mut count = 0;
         loop {
             thread::sleep(Duration::from_millis(100));
-            match self.writes.load(Ordering::Relaxed) {
-                same if same == writes => return writes,
-                more => writes = more,
+            let written = self.written.lock().unwrap().clone();
+            if written.len() == count {
+                return written;
             }
+            count = written.len();
         }
+    }
+
+    /// How many there have been.
+    pub(crate) fn writes(&self) -> usize {
+        self.written().len()
     }
 
     pub(crate) fn stop(self) {
@@ -261,6 +269,27 @@ fn subscribers_get_what_is_published_and_nobody_else() {
         assert_quiet(raw);
     }
     group.stop();
+}
+
+#[test]
+fn whoever_got_a_publication_first_gets_the_next_last() {
+    for path in [ALONE, "/"] {
+        let group = start(1, config(Config::default()));
+        let mut raws = subscribers(&group, &request(path), 3);
+        let (mut publisher, _) = group.open();
+        let before = group.writes();
+        for publication in ["1", "2"] {
+            tell(&mut publisher, &format!("pub x {publication}"));
+            for raw in &mut raws {
+                assert_eq!(text(raw), publication);
+            }
+        }
+        let written = group.written();
+        let (first, second) = written[before..].split_at(3);
+        assert!(first.is_sorted() || first.iter().rev().is_sorted());
+        assert!(first.iter().rev().eq(second), "{first:?}, {second:?}");
+        group.stop();
+    }
 }
 
 #[test]

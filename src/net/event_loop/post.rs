@@ -155,9 +155,8 @@ impl<H: Handler> EventLoop<H> {
 
     /// Sends what was published in this turn: to each subscriber all of it at once.
     ///
-    /// Who was first the last time is last now: of so many sockets that they do not all stay in the
-    /// processor's caches, those that were written to last are still there. And so nobody always
-    /// waits for all others.
+    /// Who was first the last time is last now, so that nobody always waits for all others; and of
+    /// more sockets than stay in the processor's caches, those that were written to last are there.
     pub(super) fn deliver_publications(&mut self) {
         if !self.cx.hub.abroad.is_empty() {
             self.cx
