@@ -294,30 +294,33 @@ fn whoever_got_a_publication_first_gets_the_next_last() {
 
 #[test]
 fn several_publications_in_one_turn_are_one_write_for_each_subscriber() {
-    let group = start(1, config(Config::default()));
-    let mut raws = subscribers(&group, &request("/"), SUBSCRIBERS);
-    let (mut publisher, _) = group.open();
-    assert_quiet(&mut publisher);
-    let before = group.writes();
-    // In one segment, so that it is read at once.
-    let news = [
-        frame(TEXT, b"pub x 1 2"),
-        frame(TEXT, b"pub y 3"),
-        frame(TEXT, b"pub x 4"),
-    ];
-    publisher.send(&news.concat());
-    for raw in &mut raws {
-        for expected in ["1", "2", "3", "4"] {
-            assert_eq!(text(raw), expected);
+    // By way of each connection's queue, and handed on as they are.
+    for path in ["/", ALONE] {
+        let group = start(1, config(Config::default()));
+        let mut raws = subscribers(&group, &request(path), SUBSCRIBERS);
+        let (mut publisher, _) = group.open();
+        assert_quiet(&mut publisher);
+        let before = group.writes();
+        // In one segment, so that it is read at once.
+        let news = [
+            frame(TEXT, b"pub x 1 2"),
+            frame(TEXT, b"pub y 3"),
+            frame(TEXT, b"pub x 4"),
+        ];
+        publisher.send(&news.concat());
+        for raw in &mut raws {
+            for expected in ["1", "2", "3", "4"] {
+                assert_eq!(text(raw), expected);
+            }
         }
+        assert_quiet(&mut publisher);
+        assert_eq!(
+            group.writes() - before,
+            SUBSCRIBERS + 1,
+            "and one for the Pong"
+        );
+        group.stop();
     }
-    assert_quiet(&mut publisher);
-    assert_eq!(
-        group.writes() - before,
-        SUBSCRIBERS + 1,
-        "and one for the Pong"
-    );
-    group.stop();
 }
 
 #[test]
