@@ -70,7 +70,6 @@
 mod alarm;
 pub mod auth;
 mod backoff;
-mod batch;
 mod buffers;
 mod client;
 mod config;

@@ -93,8 +93,8 @@ impl Options {
     }
 }
 
-/// Measures a row more than once, each time with everything built anew and elsewhere in memory:
-/// where a payload and the buffers lie decides up to a quarter of what copying takes, and is chance.
+/// Measures a row more than once, each time with everything built anew and elsewhere in memory: a row
+/// that is mostly copying came out a third apart in two processes.
 fn measure(row: &Row, read_size: Option<usize>) -> Vec<Figure> {
     let mut figures: Vec<Figure> = Vec::new();
     for time in 0..times(row) {

@@ -25,7 +25,6 @@ use slab::Slab;
 use tracing::{error, info};
 
 use crate::net::alarm::Alarm;
-use crate::net::batch::Batch;
 use crate::net::buffers::Buffers;
 use crate::net::config::LoopConfig;
 use crate::net::connect::{ConnectOptions, Connecting, Plan};
@@ -41,7 +40,7 @@ use crate::net::session::{Context, Flow, Readiness, Revival, Session, Standing};
 use crate::net::timers::Timers;
 #[cfg(feature = "tls")]
 use crate::net::tls::ServerTls;
-use crate::net::topics::Deliveries;
+use crate::net::topics::{Batch, Deliveries};
 use crate::proto::{ClientRequest, SendError};
 use crate::rare::rare;
 
@@ -430,7 +429,7 @@ impl<H: Handler> EventLoop<H> {
         };
         let flow = turn(session, cx);
         // If so, what is armed comes due before its deadline.
-        let rests = session.rests();
+        let stays_at_rest = session.stays_at_rest();
         match flow {
             Flow::Keep => {}
             Flow::Again => {
@@ -445,7 +444,7 @@ impl<H: Handler> EventLoop<H> {
                 return self.revive();
             }
         }
-        if !rests {
+        if !stays_at_rest {
             rare();
             self.arm(index);
         }
@@ -459,7 +458,7 @@ impl<H: Handler> EventLoop<H> {
         self.timers.disarm(index);
         let session = self.sessions.remove(index as usize);
         match session.standing() {
-            Standing::Counted(address) => self.census.leave(address, &self.cx.config),
+            Standing::Counted => self.census.leave(session.address(), &self.cx.config),
             Standing::TurnedAway => self.turned_away -= 1,
             Standing::Ours => {}
         }

@@ -12,12 +12,11 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::net::batch::{BATCH_MAX, Batch};
 use crate::net::event_loop::EventLoop;
 use crate::net::handler::Handler;
 use crate::net::mailbox::{Content, Item, Letter, Lost, Post};
 use crate::net::remote::Undelivered;
-use crate::net::topics::Delivery;
+use crate::net::topics::{BATCH_MAX, Batch, Delivery};
 
 /// As many subscribers have a loop look once more for what else is published: a look costs about a
 /// tenth of a write.
@@ -155,8 +154,7 @@ impl<H: Handler> EventLoop<H> {
 
     /// Sends what was published in this turn: to each subscriber all of it at once.
     ///
-    /// Who was first the last time is last now, so that nobody always waits for all others; and of
-    /// more sockets than stay in the processor's caches, those that were written to last are there.
+    /// Who was first the last time is last now, so that nobody always waits for all others.
     pub(super) fn deliver_publications(&mut self) {
         if !self.cx.hub.abroad.is_empty() {
             self.cx

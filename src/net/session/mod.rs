@@ -49,7 +49,7 @@ const READS_MAX: usize = 8;
 pub(super) struct Session<H: Handler> {
     transport: Transport,
     link: Link,
-    origin: Origin,
+    standing: Standing,
     /// Whether a read may find something.
     readable: bool,
     /// Whether a write may find room.
@@ -63,7 +63,7 @@ pub(super) struct Session<H: Handler> {
     /// Whether it stands in the loop's queue for the next turn.
     pub(super) queued: bool,
     /// Whether it was [at rest](Self::is_at_rest) when its last turn ended.
-    rests: bool,
+    was_at_rest: bool,
     held: Option<Box<Held>>,
     state: State<H::Connection>,
 }
@@ -125,34 +125,13 @@ pub(super) enum Flow {
     Drop,
 }
 
-/// Where a connection comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    /// From us, as a client.
-    Ours,
-    /// From a client that the census counts,
-    Counted,
-    /// or from one above a quota.
-    TurnedAway,
-}
-
-impl Origin {
-    #[inline]
-    fn role(self) -> Role {
-        match self {
-            Self::Ours => Role::Client,
-            Self::Counted | Self::TurnedAway => Role::Server,
-        }
-    }
-}
-
 /// What a connection counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// One of our own making.
+    /// One of our own making, as a client.
     Ours,
-    /// One of this address.
-    Counted(IpAddr),
+    /// One that the census counts for its address.
+    Counted,
     /// One above a quota.
     TurnedAway,
 }
@@ -182,24 +161,25 @@ impl<H: Handler> Session<H> {
         since: Instant,
         is_counted: bool,
     ) -> Self {
-        let origin = match is_counted {
-            true => Origin::Counted,
-            false => Origin::TurnedAway,
+        let standing = match is_counted {
+            true => Standing::Counted,
+            false => Standing::TurnedAway,
         };
-        Self::new(transport, address, place, origin, State::Accepted { since })
+        let state = State::Accepted { since };
+        Self::new(transport, address, place, standing, state)
     }
 
     /// A connection that is to be begun.
     pub(super) fn connecting(place: Place, connecting: Connecting<H::Connection>) -> Self {
         let state = State::Connecting(Box::new(connecting));
-        Self::new(Transport::Absent, NOWHERE, place, Origin::Ours, state)
+        Self::new(Transport::Absent, NOWHERE, place, Standing::Ours, state)
     }
 
     fn new(
         transport: Transport,
         address: SocketAddr,
         place: Place,
-        origin: Origin,
+        standing: Standing,
         state: State<H::Connection>,
     ) -> Self {
         Self {
@@ -210,14 +190,14 @@ impl<H: Handler> Session<H> {
                 subscriptions: Subscriptions::NONE,
                 extras: None,
             },
-            origin,
+            standing,
             readable: false,
             writable: false,
             hung_up: false,
             eof: false,
             is_blocked: false,
             queued: false,
-            rests: false,
+            was_at_rest: false,
             held: None,
             state,
         }
@@ -229,17 +209,21 @@ impl<H: Handler> Session<H> {
 
     /// What the loop counts it as.
     pub(super) fn standing(&self) -> Standing {
-        match self.origin {
-            Origin::Ours => Standing::Ours,
-            Origin::Counted => Standing::Counted(self.link.address.ip()),
-            Origin::TurnedAway => Standing::TurnedAway,
-        }
+        self.standing
+    }
+
+    /// The address that it counts for.
+    pub(super) fn address(&self) -> IpAddr {
+        self.link.address.ip()
     }
 
     /// What we are in it.
     #[inline]
     fn role(&self) -> Role {
-        self.origin.role()
+        match self.standing {
+            Standing::Ours => Role::Client,
+            Standing::Counted | Standing::TurnedAway => Role::Server,
+        }
     }
 
     /// Whether messages pass.
@@ -257,12 +241,12 @@ impl<H: Handler> Session<H> {
         }
     }
 
-    /// Notes the end of a turn; answers whether it went from rest to rest: then the deadline has only
-    /// moved back, if at all.
+    /// At the end of a turn: whether it went from rest to rest. Then the deadline has only moved back,
+    /// if at all.
     #[inline]
-    pub(super) fn rests(&mut self) -> bool {
-        let rests = self.is_at_rest();
-        mem::replace(&mut self.rests, rests) && rests
+    pub(super) fn stays_at_rest(&mut self) -> bool {
+        let is_at_rest = self.is_at_rest();
+        mem::replace(&mut self.was_at_rest, is_at_rest) && is_at_rest
     }
 
     /// Its place in the loop.

@@ -268,6 +268,8 @@ impl<H: Handler> Session<H> {
                     }
                     peer.hub.counters.received(message.kind());
                     let message = Message::from(message);
+                    // On this way and on the other: asked behind both, it would be kept on the
+                    // stack for every message.
                     if message.payload().len() >= ANSWER_SIZE_MIN {
                         rare();
                         peer.received =

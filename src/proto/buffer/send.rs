@@ -359,8 +359,8 @@ impl SendBuffer {
     }
 }
 
-/// The bytes of a frame with a length of 7 bits and no mask, at most; of less than
-/// [`PIECES_MAX`], with a mask.
+/// The bytes of a frame whose payload goes in pieces, at most: it has a header, a key, and less than
+/// [`PIECES_MAX`] of payload.
 const SHORT_FRAME_MAX: usize = 2 + 4 + PIECES_MAX - 1;
 
 #[cfg(test)]

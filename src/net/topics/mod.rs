@@ -15,6 +15,9 @@
 //! Subscribing looks at the connection's own subscriptions, of which there are few; all else,
 //! leaving included, costs O(1) a subscription and nobody else anything.
 
+mod batch;
+mod deliveries;
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
@@ -23,6 +26,10 @@ use std::sync::Arc;
 use slab::Slab;
 
 use crate::proto::Prepared;
+
+pub(super) use batch::{BATCH_MAX, Batch};
+use deliveries::Run;
+pub(super) use deliveries::{Deliveries, Delivery, List};
 
 /// The bytes that the name of a topic may have: enough for a path of names, and no store of data.
 pub const TOPIC_MAX: usize = 255;
@@ -259,7 +266,10 @@ impl Topics {
         self.published_size = 0;
         deliveries.clear();
         match self.common_topic(&publications) {
-            Some(topic) => deliveries.all_to(&topic.subscribers, key(publications.len())),
+            Some(topic) => {
+                let connections = topic.subscribers.iter().map(|one| one.connection);
+                deliveries.all_to(connections, key(publications.len()));
+            }
             None => self.assign(&publications, deliveries),
         }
         self.published += publications.len() as u64;
@@ -293,12 +303,10 @@ impl Topics {
                 // Those before it subscribed it does not get.
                 let before = subscriber.since.saturating_sub(self.published);
                 let first = first.max(u32::try_from(before).unwrap_or(end));
-                let mut run = Run { first, end };
-                if !is_for_all {
-                    run = deliveries.assign_parts(subscriber.connection, run, publications);
-                }
-                if run.first < end {
-                    deliveries.assigned.push((subscriber.connection, run));
+                let run = Run { first, end };
+                match is_for_all {
+                    true => deliveries.assign(subscriber.connection, run),
+                    false => deliveries.assign_parts(subscriber.connection, run, publications),
                 }
             }
         }
@@ -354,119 +362,6 @@ impl Topics {
             let Topic { name, .. } = self.topics.remove(topic as usize);
             self.by_name.remove(&name);
         }
-    }
-}
-
-/// Who is to have which publications of a turn.
-#[derive(Debug, Default)]
-pub(super) struct Deliveries {
-    each: Vec<Delivery>,
-    /// The lists, one behind the other.
-    runs: Vec<Run>,
-    /// What the lists are made of, before they are.
-    assigned: Vec<(u32, Run)>,
-}
-
-/// What one connection is to have.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Delivery {
-    pub(super) connection: u32,
-    pub(super) list: List,
-}
-
-/// Which publications those are, in their order: the same for neighbours who are to have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct List {
-    first: u32,
-    end: u32,
-}
-
-/// Publications in a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Run {
-    first: u32,
-    end: u32,
-}
-
-impl Deliveries {
-    /// Each of them.
-    pub(super) fn each(&self) -> &[Delivery] {
-        &self.each
-    }
-
-    /// Has the last be the first.
-    pub(super) fn reverse(&mut self) {
-        self.each.reverse();
-    }
-
-    /// The publications of a list, in order.
-    pub(super) fn of<'a>(
-        &'a self,
-        list: List,
-        publications: &'a [Publication],
-    ) -> impl Iterator<Item = &'a Prepared> + Clone {
-        let runs = &self.runs[list.first as usize..list.end as usize];
-        let of_run = |run: &Run| &publications[run.first as usize..run.end as usize];
-        let publications = runs.iter().flat_map(of_run);
-        publications.map(|publication| &publication.message)
-    }
-
-    fn clear(&mut self) {
-        self.each.clear();
-        self.runs.clear();
-    }
-
-    /// Has all subscribers have the first `count` publications.
-    fn all_to(&mut self, subscribers: &[Subscriber], count: u32) {
-        self.runs.push(Run {
-            first: 0,
-            end: count,
-        });
-        let list = List { first: 0, end: 1 };
-        self.each
-            .extend(subscribers.iter().map(|subscriber| Delivery {
-                connection: subscriber.connection,
-                list,
-            }));
-    }
-
-    /// Assigns to a connection what comes, of a run, before each publication that is not meant for
-    /// it; returns what is left behind the last of those.
-    fn assign_parts(&mut self, connection: u32, mut run: Run, publications: &[Publication]) -> Run {
-        for at in run.first..run.end {
-            if publications[at as usize].except == Some(connection) {
-                if run.first < at {
-                    self.assigned.push((connection, Run { end: at, ..run }));
-                }
-                run.first = at + 1;
-            }
-        }
-        run
-    }
-
-    /// Makes lists of what was assigned.
-    fn collect(&mut self, is_mixed: bool) {
-        let mut assigned = std::mem::take(&mut self.assigned);
-        if is_mixed {
-            assigned.sort_unstable();
-        }
-        let mut last = 0..0;
-        for group in assigned.chunk_by(|(a, _), (b, _)| a == b) {
-            let runs = group.iter().map(|(_, run)| *run);
-            if !self.runs[last.clone()].iter().copied().eq(runs.clone()) {
-                last = self.runs.len()..self.runs.len() + group.len();
-                self.runs.extend(runs);
-            }
-            self.each.push(Delivery {
-                connection: group[0].0,
-                list: List {
-                    first: key(last.start),
-                    end: key(last.end),
-                },
-            });
-        }
-        assigned.clear();
-        self.assigned = assigned;
     }
 }
 
