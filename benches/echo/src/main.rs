@@ -11,6 +11,7 @@ mod handshakes;
 mod hostile;
 mod idle;
 mod load;
+mod modes;
 mod network;
 mod peers;
 mod process;

@@ -123,64 +123,32 @@ impl Server {
         Ok(server)
     }
 
-    /// What all its threads have run.
+    /// The number that the operating system gave it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The nanoseconds that all its threads have run.
     ///
     /// Exact while they sleep: the kernel counts a thread's time when it leaves the core.
-    pub fn spent(&self) -> Result<Spent, Box<dyn Error>> {
-        let process = format!("/proc/{}", self.child.id());
+    pub fn spent(&self) -> Result<u64, Box<dyn Error>> {
         let mut nanoseconds = 0;
-        for task in fs::read_dir(format!("{process}/task"))? {
+        for task in fs::read_dir(format!("/proc/{}/task", self.id()))? {
             let schedstat = fs::read_to_string(task?.path().join("schedstat"))?;
             let ran = schedstat.split_whitespace().next();
             nanoseconds += ran.ok_or("schedstat is empty")?.parse::<u64>()?;
         }
-        let stat = fs::read_to_string(format!("{process}/stat"))?;
-        // The program's name, in parentheses, may hold anything.
-        let (_, fields) = stat.rsplit_once(')').ok_or("stat has no name")?;
-        let ticks = |field: usize| -> Result<u64, Box<dyn Error>> {
-            let field = fields
-                .split_whitespace()
-                .nth(field)
-                .ok_or("stat is short")?;
-            Ok(field.parse()?)
-        };
-        Ok(Spent {
-            nanoseconds,
-            user: ticks(USER_TIME)?,
-            system: ticks(SYSTEM_TIME)?,
-        })
+        Ok(nanoseconds)
     }
 
     /// The bytes of its memory that are resident.
     pub fn resident(&self) -> Result<u64, Box<dyn Error>> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kibibytes = line.and_then(|line| line.split_whitespace().next());
         Ok(kibibytes.ok_or("no VmRSS")?.parse::<u64>()? << 10)
     }
 }
-
-/// What a process has run: exactly, and in ticks, of which the kernel says in which mode they were.
-#[derive(Clone, Copy)]
-pub struct Spent {
-    pub nanoseconds: u64,
-    pub user: u64,
-    pub system: u64,
-}
-
-impl Spent {
-    pub fn since(self, before: Self) -> Self {
-        Self {
-            nanoseconds: self.nanoseconds - before.nanoseconds,
-            user: self.user - before.user,
-            system: self.system - before.system,
-        }
-    }
-}
-
-/// The fields of `stat` behind the program's name.
-const USER_TIME: usize = 11;
-const SYSTEM_TIME: usize = 12;
 
 impl Drop for Server {
     fn drop(&mut self) {

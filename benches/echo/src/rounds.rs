@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::builtin::Builtin;
 use crate::load::Load;
+use crate::modes::{Modes, Seen};
 use crate::network;
-use crate::process::{Command, GENERATOR_CORE, Server, Spent, cache_line_round_trip, pin};
+use crate::process::{Command, GENERATOR_CORE, Server, cache_line_round_trip, pin};
 use crate::quartiles::quartiles;
 
 /// How to measure, and how to say it.
@@ -51,7 +53,7 @@ pub enum What {
 pub struct Goal {
     /// As a ratio to the ruler.
     pub ratio: Option<f64>,
-    /// Nanoseconds in user mode.
+    /// In user mode, as a ratio to the floor.
     pub user: Option<f64>,
 }
 
@@ -70,7 +72,9 @@ struct Round {
 struct Figure {
     count: u64,
     elapsed: Duration,
-    spent: Spent,
+    /// The nanoseconds that the server ran.
+    spent: u64,
+    seen: Seen,
 }
 
 /// The servers, started, and this thread on the core that is not theirs, all in a network where
@@ -87,6 +91,13 @@ pub fn run<'a>(
     servers: &[Server],
     cases: impl IntoIterator<Item = Case<'a>>,
 ) -> Result<(), Box<dyn Error>> {
+    let mut modes = Modes::new()
+        .inspect_err(|error| {
+            eprintln!(
+                "note: time in user mode is not told, which takes root or CAP_PERFMON: {error}"
+            );
+        })
+        .ok();
     for case in cases {
         let mut all: Vec<Round> = Vec::new();
         let most = settings.rounds * ROUNDS_FACTOR;
@@ -96,7 +107,8 @@ pub fn run<'a>(
                 break;
             }
             progress(&format!("round {}, {kept} kept", all.len() + 1));
-            all.push(round(servers, &case, settings.window, all.len())?);
+            let round = round(servers, &case, settings.window, all.len(), modes.as_mut())?;
+            all.push(round);
         }
         progress("");
         print(settings, servers, &case, &all);
@@ -116,6 +128,7 @@ fn round(
     case: &Case<'_>,
     window: Duration,
     number: usize,
+    mut modes: Option<&mut Modes>,
 ) -> Result<Round, Box<dyn Error>> {
     let cache_line = cache_line_round_trip()?;
     let mut figures: Vec<Option<Figure>> = servers.iter().map(|_| None).collect();
@@ -123,7 +136,9 @@ fn round(
         // Each goes first equally often.
         let turn = (number + turn) % servers.len();
         let server = &servers[turn];
-        let measured = (case.begin)(turn, server).and_then(|work| measure(server, work, window));
+        let modes = modes.as_deref_mut();
+        let measured =
+            (case.begin)(turn, server).and_then(|work| measure(server, work, window, modes));
         let measured = measured.map_err(|error| format!("{}: {error}", server.name))?;
         figures[turn] = Some(measured);
     }
@@ -137,21 +152,27 @@ fn measure(
     server: &Server,
     mut work: Box<dyn Work>,
     window: Duration,
+    mut modes: Option<&mut Modes>,
 ) -> Result<Figure, Box<dyn Error>> {
     work.run(window / 5)?;
     thread::sleep(REST);
     let before = server.spent()?;
+    if let Some(modes) = &mut modes {
+        modes.begin()?;
+    }
     let begun = Instant::now();
     let count = work.run(window)?;
     let elapsed = begun.elapsed();
     thread::sleep(REST);
+    let seen = modes.map(|modes| modes.end(server.id())).transpose()?;
     if count == 0 {
         return Err("nothing came back".into());
     }
     Ok(Figure {
         count,
         elapsed,
-        spent: server.spent()?.since(before),
+        spent: server.spent()? - before,
+        seen: seen.unwrap_or_default(),
     })
 }
 
@@ -177,35 +198,50 @@ impl Round {
 impl Figure {
     /// Of each thing that is counted.
     fn nanoseconds(&self) -> f64 {
-        self.spent.nanoseconds as f64 / self.count as f64
+        self.spent as f64 / self.count as f64
     }
 }
 
-/// The nanoseconds in user mode of each thing that is counted, and their standard error.
+/// A figure, and its standard error.
+#[derive(Clone, Copy)]
+struct Estimate {
+    value: f64,
+    error: f64,
+}
+
+impl Estimate {
+    fn to(self, other: Self) -> Self {
+        let value = self.value / other.value;
+        let error = value * (self.error / self.value).hypot(other.error / other.value);
+        Self { value, error }
+    }
+}
+
+/// The nanoseconds in user mode of each thing that is counted.
 ///
-/// The kernel looks at each tick in which mode a process is, and so tells what part of its time
-/// that was; the time itself it counts exactly. A round has too few ticks to tell the part from
-/// chance: all are taken together, and how far they differ says how good that is.
-fn user(rounds: &[&Round], server: usize) -> Option<[f64; 2]> {
+/// The kernel counts exactly how long a server runs; what part of it is in user mode is what it was
+/// seen in. A round sees too little to tell that from chance: all are taken together, and how far
+/// they differ says how good that is.
+fn user(rounds: &[&Round], server: usize) -> Option<Estimate> {
     let figures = || rounds.iter().map(|round| &round.figures[server]);
-    let user: u64 = figures().map(|figure| figure.spent.user).sum();
-    let both: u64 = user + figures().map(|figure| figure.spent.system).sum::<u64>();
-    // None at all is too few to tell.
+    let user: u64 = figures().map(|figure| figure.seen.user).sum();
+    let total: u64 = figures().map(|figure| figure.seen.total).sum();
+    // Not at all is too seldom to tell.
     if user == 0 || rounds.len() < 2 {
         return None;
     }
-    let part = user as f64 / both as f64;
+    let part = user as f64 / total as f64;
     let [_, nanoseconds, _] = quartiles(figures().map(Figure::nanoseconds).collect());
     // Of a sum of n the deviations add up to n times the variance of one.
     let squares: f64 = figures()
-        .map(|figure| {
-            let Spent { user, system, .. } = figure.spent;
-            (user as f64 - part * (user + system) as f64).powi(2)
-        })
+        .map(|figure| (figure.seen.user as f64 - part * figure.seen.total as f64).powi(2))
         .sum();
     let n = rounds.len() as f64;
-    let error = (squares * n / (n - 1.0)).sqrt() / both as f64;
-    Some([part * nanoseconds, error * nanoseconds])
+    let error = (squares * n / (n - 1.0)).sqrt() / total as f64;
+    Some(Estimate {
+        value: part * nanoseconds,
+        error: error * nanoseconds,
+    })
 }
 
 fn print(settings: &Settings, servers: &[Server], case: &Case<'_>, all: &[Round]) {
@@ -227,6 +263,9 @@ fn print(settings: &Settings, servers: &[Server], case: &Case<'_>, all: &[Round]
             },
         );
     }
+    let floor = Builtin::Floor.label();
+    let floor = servers.iter().position(|server| server.name == floor);
+    let floor = floor.and_then(|floor| user(&kept, floor));
     for (i, server) in servers.iter().enumerate() {
         let column = || kept.iter().map(|round| round.figures[i].nanoseconds());
         let nanoseconds = quartiles(column().collect());
@@ -238,6 +277,7 @@ fn print(settings: &Settings, servers: &[Server], case: &Case<'_>, all: &[Round]
         });
         let [_, rate, _] = quartiles(rates.collect());
         let user = user(&kept, i);
+        let user_ratio = user.zip(floor).map(|(user, floor)| user.to(floor));
         let goal = match server.name == "openline" {
             true => *goal,
             false => Goal::default(),
@@ -250,8 +290,11 @@ fn print(settings: &Settings, servers: &[Server], case: &Case<'_>, all: &[Round]
                 "rounds_kept": kept.len(), "rounds_measured": all.len(),
                 "rounds_wanted": settings.rounds, "cache_line_ns": cache_line,
                 "cpu_ns": nanoseconds, "ratio": ratio, "goal": goal.ratio,
-                "user_ns": user.map(|[user, _]| user), "user_error_ns": user.map(|[_, error]| error),
-                "user_goal_ns": goal.user, "per_second": rate,
+                "user_ns": user.map(|user| user.value),
+                "user_error_ns": user.map(|user| user.error),
+                "user_ratio": user_ratio.map(|ratio| ratio.value),
+                "user_ratio_error": user_ratio.map(|ratio| ratio.error),
+                "user_goal": goal.user, "per_second": rate,
             });
             println!("{line}");
             continue;
@@ -261,8 +304,11 @@ fn print(settings: &Settings, servers: &[Server], case: &Case<'_>, all: &[Round]
             "  {:<18} {:>10.0} ns   {median:.3} [{low:.3} to {high:.3}]",
             server.name, nanoseconds[1]
         );
-        if let Some([user, error]) = user {
-            line += &format!("   user {user:.0} ±{error:.0} ns");
+        if let Some(Estimate { value, error }) = user {
+            line += &format!("   user {value:.0} ±{error:.0} ns");
+        }
+        if let Some(Estimate { value, error }) = user_ratio {
+            line += &format!(", {value:.2} ±{error:.2} of floor");
         }
         match what {
             What::Compressed => line += &format!("   {} B", case.sizes[i]),
@@ -272,8 +318,8 @@ fn print(settings: &Settings, servers: &[Server], case: &Case<'_>, all: &[Round]
         if let Some(goal) = goal.ratio {
             line += &format!("   goal {goal:.2}{}", missed(median, goal));
         }
-        if let (Some(goal), Some([user, _])) = (goal.user, user) {
-            line += &format!("   user goal {goal:.0} ns{}", missed(user, goal));
+        if let (Some(goal), Some(ratio)) = (goal.user, user_ratio) {
+            line += &format!("   user goal {goal:.2}{}", missed(ratio.value, goal));
         }
         println!("{line}");
     }

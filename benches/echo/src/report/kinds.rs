@@ -146,8 +146,8 @@ fn compared(kind: &str, lines: &[&Value]) -> Result<Vec<Table>, Box<dyn Error>> 
     );
     let mut times = Filling::new(
         &format!("{title}: time in user mode"),
-        "The rest of the ratio above is the kernel's.",
-        Unit::Nanoseconds,
+        "What is not the kernel's of the ratio above, as a ratio to the floor's.",
+        Unit::Ratio,
     );
     for line in lines {
         let (connections, in_flight) = (whole(line, "connections")?, whole(line, "in_flight")?);
@@ -160,15 +160,16 @@ fn compared(kind: &str, lines: &[&Value]) -> Result<Vec<Table>, Box<dyn Error>> 
         let server = text(line, "server")?;
         let goal = line["goal"].as_f64();
         ratios.set(server, &column, goal, quartiles(&line["ratio"])?);
-        if let (Some(user), Some(error)) =
-            (line["user_ns"].as_f64(), line["user_error_ns"].as_f64())
-        {
+        if let (Some(ratio), Some(error)) = (
+            line["user_ratio"].as_f64(),
+            line["user_ratio_error"].as_f64(),
+        ) {
             let cell = Cell {
-                low: user - error,
-                median: user,
-                high: user + error,
+                low: ratio - error,
+                median: ratio,
+                high: ratio + error,
             };
-            times.set(server, &column, line["user_goal_ns"].as_f64(), cell);
+            times.set(server, &column, line["user_goal"].as_f64(), cell);
         }
     }
     let mut tables = vec![ratios.finish()];

@@ -244,7 +244,7 @@ impl Scale {
 fn label(unit: Unit, value: f64) -> String {
     let value = (value * 1e6).round() / 1e6;
     match unit {
-        Unit::Bytes | Unit::Nanoseconds if value >= 1000.0 => unit.write(value),
+        Unit::Bytes if value >= 1000.0 => unit.write(value),
         _ => value.to_string(),
     }
 }

@@ -17,7 +17,6 @@ pub struct Table {
 pub enum Unit {
     Ratio,
     Bytes,
-    Nanoseconds,
     Milliseconds,
 }
 
@@ -77,7 +76,7 @@ impl Unit {
         };
         match self {
             Self::Ratio | Self::Milliseconds => three(),
-            Self::Bytes | Self::Nanoseconds => thousands(value),
+            Self::Bytes => thousands(value),
         }
     }
 
@@ -86,7 +85,6 @@ impl Unit {
         match self {
             Self::Ratio => "",
             Self::Bytes => "bytes",
-            Self::Nanoseconds => "ns",
             Self::Milliseconds => "ms",
         }
     }
