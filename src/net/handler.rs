@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::net::decision::{Asking, Decision};
 use crate::net::end::End;
+use crate::net::incoming::Incoming;
 use crate::net::peer::{ConnectionId, Peer};
 use crate::net::remote::{OwnedMessage, Undelivered};
 use crate::proto::{
@@ -57,6 +58,19 @@ pub trait Handler {
     /// The connection is open; from now on messages may be sent.
     fn open(&mut self, connection: &mut Self::Connection, peer: &mut Peer<'_>) {
         let _ = (connection, peer);
+    }
+
+    /// Bytes came, and the next of them that are not parsed begin a message, or what stands between
+    /// two: a handler that knows which messages are to come, as a client does that is sent back what
+    /// it sent, may [take](Incoming::take) them here. The default takes nothing, and costs nothing.
+    #[inline]
+    fn incoming(
+        &mut self,
+        connection: &mut Self::Connection,
+        peer: &mut Peer<'_>,
+        incoming: &mut Incoming<'_>,
+    ) {
+        let _ = (connection, peer, incoming);
     }
 
     /// A message, or a piece of one.

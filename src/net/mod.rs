@@ -83,6 +83,7 @@ mod faults;
 mod handle;
 mod handler;
 mod hub;
+mod incoming;
 mod listener;
 mod mailbox;
 pub mod metrics;
@@ -110,6 +111,7 @@ pub use end::{End, EndWhy};
 pub use event_loop::{EventLoop, serve};
 pub use handle::Handle;
 pub use handler::{Handler, Message};
+pub use incoming::Incoming;
 pub use peer::{ConnectionId, Peer};
 pub use proxy::{
     Proxy, ProxyChoice, ProxyError, ProxyUrlError, ProxyVariableError, SocksReply, Tunnel,

@@ -264,6 +264,32 @@ impl Peer<'_> {
         self.hub.counters.count_sent(Kind::Binary, sent)
     }
 
+    /// Queues messages one after the other, for less than each by itself costs: all of them, or none
+    /// if there is no room for the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline(always)]
+    pub fn send_all<'m>(
+        &mut self,
+        messages: impl IntoIterator<Item = Data<'m>>,
+    ) -> Result<(), SendError> {
+        self.queue_answer();
+        let (mut texts, mut binaries) = (0, 0);
+        let messages = messages.into_iter().map(|message| {
+            let (kind, payload) = message.split();
+            match kind {
+                Kind::Text => texts += 1,
+                Kind::Binary => binaries += 1,
+            }
+            (kind, payload)
+        });
+        let sent = self.connection.send_messages(messages, self.send);
+        self.hub.counters.sent_together((texts, binaries));
+        sent
+    }
+
     #[inline(always)]
     fn send_message(&mut self, kind: Kind, payload: &[u8]) -> Result<(), SendError> {
         if !self.received.is_empty() {

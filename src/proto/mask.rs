@@ -142,12 +142,14 @@ impl MaskingKey {
         }
         let (piece, from) = from.split_at(N);
         let (place, to) = to.split_at_mut(N);
-        let half = u32::from_ne_bytes(self.0);
-        let (pieces, _) = piece.as_chunks::<4>();
-        let (places, _) = place.as_chunks_mut::<4>();
-        for (piece, place) in pieces.iter().zip(places) {
-            *place = (u32::from_ne_bytes(*piece) ^ half).to_ne_bytes();
+        // All of it is read before any is written: for the compiler the two may overlap.
+        let mut masked = [0; N];
+        masked.copy_from_slice(piece);
+        let (quads, _) = masked.as_chunks_mut::<4>();
+        for quad in quads {
+            *quad = (u32::from_ne_bytes(*quad) ^ u32::from_ne_bytes(self.0)).to_ne_bytes();
         }
+        place.copy_from_slice(&masked);
         (from, to)
     }
 

@@ -11,6 +11,7 @@ mod closing;
 mod connecting;
 mod decision;
 mod echo;
+mod foreseen;
 mod gathering;
 mod hostile;
 mod metrics;

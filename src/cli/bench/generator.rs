@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use openline::net::{ConnectionId, Connector, End, EndWhy, Handler, Message, Peer, Remote};
+use openline::net::{
+    ConnectionId, Connector, End, EndWhy, Handler, Incoming, Message, Peer, Remote,
+};
 use openline::proto::{CloseCode, ClosedWhy, Party, SendError};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::cli::bench::payload::{Mismatch, Sent};
+use crate::cli::bench::payload::{Mismatch, Sent, check};
 use crate::cli::bench::plan::{Mode, Plan};
 use crate::cli::bench::publications::Publications;
 use crate::cli::bench::shared::{Shared, Window};
@@ -63,8 +65,9 @@ pub(super) struct Client {
     /// When it was begun.
     begun: Instant,
     is_open: bool,
-    /// How many messages it sent.
-    count: u64,
+    /// How many messages it sent, publications included, and how many came back.
+    sent: u64,
+    echoed: u64,
     /// Those that are to come back, the next first.
     waiting: VecDeque<Sent>,
     /// In the rate-limited mode: when the next message is to leave.
@@ -79,7 +82,8 @@ impl Client {
             index,
             begun,
             is_open: false,
-            count: 0,
+            sent: 0,
+            echoed: 0,
             waiting: VecDeque::new(),
             due: None,
             received: 0,
@@ -210,13 +214,31 @@ impl Generator {
         now: Instant,
     ) -> Result<(), SendError> {
         let is_over = self.is_over(now);
+        self.refill(client, peer, now, is_over)
+    }
+
+    /// The same, when it is known whether it is over.
+    #[inline]
+    fn refill(
+        &mut self,
+        client: &mut Client,
+        peer: &mut Peer<'_>,
+        now: Instant,
+        is_over: bool,
+    ) -> Result<(), SendError> {
         if let Some(interval) = self.plan.interval {
             return self.fill_due(client, peer, now, is_over, interval);
         }
-        while !is_over && self.has_room(client) {
-            self.send(client, peer, now)?;
+        let room = match is_over {
+            true => 0,
+            false => self.room(client),
+        };
+        match self.plan.sizes.only() {
+            Some(size) if self.plan.mode == Mode::Echo && room > 0 => {
+                self.send(client, peer, now, size, room)
+            }
+            _ => (0..room).try_for_each(|_| self.send_one(client, peer, now)),
         }
-        Ok(())
     }
 
     /// By the schedule: what was due before the end leaves, even if that is noticed behind it.
@@ -229,45 +251,62 @@ impl Generator {
         interval: Duration,
     ) -> Result<(), SendError> {
         let until = self.window.map_or(now, |window| window.until.min(now));
-        while self.has_room(client) {
+        while self.room(client) > 0 {
             let intended = match &mut client.due {
                 Some(due) if *due > now || is_over && *due >= until => return Ok(()),
                 Some(due) => mem::replace(due, *due + interval),
                 None if is_over => return Ok(()),
                 None => now,
             };
-            self.send(client, peer, intended)?;
+            self.send_one(client, peer, intended)?;
         }
         Ok(())
     }
 
-    /// Whether one more may be in flight.
+    /// How many more may be in flight.
     #[inline]
-    fn has_room(&self, client: &Client) -> bool {
-        let waiting = match self.plan.mode {
-            Mode::Broadcast => self.publications.len(),
-            _ => client.waiting.len(),
+    fn room(&self, client: &Client) -> u64 {
+        let in_flight = match self.plan.mode {
+            Mode::Broadcast => self.publications.len() as u64,
+            _ => client.sent - client.echoed,
         };
-        waiting < self.plan.in_flight
+        (self.plan.in_flight as u64).saturating_sub(in_flight)
     }
 
+    /// Sends the next message, of whatever size it has.
+    fn send_one(
+        &mut self,
+        client: &mut Client,
+        peer: &mut Peer<'_>,
+        intended: Instant,
+    ) -> Result<(), SendError> {
+        let size = self.plan.sizes.draw(&mut self.random);
+        self.send(client, peer, intended, size, 1)
+    }
+
+    /// Sends so many of one size.
     #[inline]
     fn send(
         &mut self,
         client: &mut Client,
         peer: &mut Peer<'_>,
         intended: Instant,
+        size: u32,
+        count: u64,
     ) -> Result<(), SendError> {
-        let plan = &*self.plan;
-        let size = plan.sizes.draw(&mut self.random);
-        let sent = plan.pattern.message(intended, size, client.count);
-        plan.pattern.send(sent, peer)?;
-        client.count += 1;
-        if plan.mode == Mode::Broadcast {
+        let numbers = client.sent..client.sent + count;
+        self.plan.pattern.send(numbers, size, peer)?;
+        client.sent += count;
+        let sent = Sent {
+            intended,
+            size,
+            count,
+        };
+        if self.plan.mode == Mode::Broadcast {
             self.outstanding += self.open;
             self.publications.publish(sent, self.open);
         } else {
-            self.outstanding += 1;
+            self.outstanding += count;
             client.waiting.push_back(sent);
         }
         Ok(())
@@ -279,26 +318,33 @@ impl Generator {
         client: &mut Client,
         peer: &mut Peer<'_>,
         message: Message<'_>,
-        now: Instant,
     ) -> Result<(), SendError> {
+        self.enter_batch(client, peer);
+        let arrived = self.batch.arrived;
         let Some(sent) = self.publications.at(client.received) else {
             self.mismatch(client, Mismatch::Unasked);
             return Ok(());
         };
-        if let Err(mismatch) = self.plan.pattern.check(sent, message) {
+        let published = self.plan.pattern.message(client.received, sent.size);
+        if let Err(mismatch) = check(published, message) {
             self.mismatch(client, mismatch);
             return Ok(());
         }
         let complete = self.publications.delivered(client.received);
         client.received += 1;
-        self.count(sent, now);
+        self.answered += 1;
+        self.outstanding -= 1;
+        if let Some(window) = self.window {
+            let times = (sent.intended, arrived);
+            self.tally.answer(window, times, sent.size, 1);
+        }
         if complete == 0 {
             return Ok(());
         }
-        let in_window = self.window.is_some_and(|window| window.contains(now));
+        let in_window = self.window.is_some_and(|window| window.contains(arrived));
         self.tally.publications += if in_window { complete } else { 0 };
         match self.publications.publisher {
-            Some(id) if id == peer.id() => self.fill(client, peer, now),
+            Some(id) if id == peer.id() => self.fill(client, peer, arrived),
             Some(id) => {
                 // A loop that is gone publishes no more.
                 let _ = peer.remote().call(id);
@@ -308,20 +354,44 @@ impl Generator {
         }
     }
 
+    /// The first so many messages that a client waited for came back: others may follow.
     #[inline]
-    fn count(&mut self, sent: Sent, now: Instant) {
-        self.answered += 1;
-        self.outstanding -= 1;
-        if let Some(window) = self.window {
-            self.tally.answer(window, sent.intended, now, sent.size);
+    fn go_on(
+        &mut self,
+        client: &mut Client,
+        peer: &mut Peer<'_>,
+        count: u64,
+    ) -> Result<(), SendError> {
+        self.enter_batch(client, peer);
+        let Batch {
+            arrived, is_over, ..
+        } = self.batch;
+        client.echoed += count;
+        self.answered += count;
+        self.outstanding -= count;
+        let mut left = count;
+        while left > 0
+            && let Some(sent) = client.waiting.front_mut()
+        {
+            let n = left.min(sent.count);
+            if let Some(window) = self.window {
+                let times = (sent.intended, arrived);
+                self.tally.answer(window, times, sent.size, n);
+            }
+            left -= n;
+            sent.count -= n;
+            if sent.count == 0 {
+                client.waiting.pop_front();
+            }
         }
+        self.refill(client, peer, arrived, is_over)
     }
 
     #[cold]
     fn mismatch(&self, client: &Client, mismatch: Mismatch) {
         let what = match self.plan.mode {
             Mode::Broadcast => format!("delivery {}", client.received + 1),
-            _ => format!("echo {}", client.count - client.waiting.len() as u64 + 1),
+            _ => format!("echo {}", client.echoed + 1),
         };
         self.shared.fail(format!(
             "connection {}, {what}: {mismatch}",
@@ -363,11 +433,37 @@ impl Handler for Generator {
             Mode::Handshakes => {
                 self.answered += 1;
                 if let Some(window) = self.window {
-                    self.tally.answer(window, client.begun, now, 0);
+                    self.tally.answer(window, (client.begun, now), 0, 1);
                 }
                 // It is open, and so can be closed.
                 let _ = peer.close(CloseCode::NORMAL, "");
             }
+        }
+    }
+
+    /// Echoes that are what they should be are not parsed.
+    fn incoming(
+        &mut self,
+        client: &mut Box<Client>,
+        peer: &mut Peer<'_>,
+        incoming: &mut Incoming<'_>,
+    ) {
+        if self.plan.mode != Mode::Echo {
+            return;
+        }
+        let mut count = 0;
+        for sent in &client.waiting {
+            let first = client.echoed + count;
+            let numbers = first..first + sent.count;
+            let taken = self.plan.pattern.take(numbers, sent.size, incoming);
+            count += taken;
+            if taken < sent.count {
+                break;
+            }
+        }
+        if count > 0 {
+            // What it queues is within the limit that was made for it.
+            let _ = self.go_on(client, peer, count);
         }
     }
 
@@ -377,31 +473,22 @@ impl Handler for Generator {
         peer: &mut Peer<'_>,
         message: Message<'_>,
     ) -> Result<(), SendError> {
-        self.enter_batch(client, peer);
-        let arrived = self.batch.arrived;
         match self.plan.mode {
             Mode::Echo => {}
-            Mode::Broadcast => return self.delivered(client, peer, message, arrived),
+            Mode::Broadcast => return self.delivered(client, peer, message),
             // What a server says unasked is its own affair where nothing is compared.
             Mode::Idle | Mode::Handshakes => return Ok(()),
         }
-        let Some(sent) = client.waiting.front().copied() else {
+        let Some(sent) = client.waiting.front() else {
             self.mismatch(client, Mismatch::Unasked);
             return Ok(());
         };
-        if let Err(mismatch) = self.plan.pattern.check(sent, message) {
+        let sent = self.plan.pattern.message(client.echoed, sent.size);
+        if let Err(mismatch) = check(sent, message) {
             self.mismatch(client, mismatch);
             return Ok(());
         }
-        client.waiting.pop_front();
-        self.count(sent, arrived);
-        let is_over = self.batch.is_over;
-        match self.plan.interval {
-            // In the closed loop the place that is free again is the only one.
-            None if is_over => Ok(()),
-            None => self.send(client, peer, arrived),
-            Some(interval) => self.fill_due(client, peer, arrived, is_over, interval),
-        }
+        self.go_on(client, peer, 1)
     }
 
     fn called(&mut self, client: &mut Box<Client>, peer: &mut Peer<'_>) {
@@ -423,7 +510,7 @@ impl Handler for Generator {
         };
         let now = Instant::now();
         let is_over = self.is_over(now);
-        let waiting = client.waiting.len() as u64;
+        let waiting: u64 = client.waiting.iter().map(|sent| sent.count).sum();
         self.tally.unanswered += waiting;
         self.outstanding -= waiting;
         if let (Some(due), Some(interval), Some(window)) =

@@ -4,25 +4,27 @@
 //! an echo of another message is noticed, and nothing is made or remembered for each.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Instant;
 
-use openline::net::{Message, Peer};
-use openline::proto::SendError;
+use openline::net::{Incoming, Message, Peer};
+use openline::proto::{Data, SendError};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::cli::bench::size::Sizes;
 
 /// How many places a payload may begin at.
-const PLACES: u32 = 64;
+const PLACES: u64 = 64;
 
-/// A message that was sent.
+/// Messages of one size that were sent one after the other, and were to leave at one moment: with
+/// many in flight most are alike.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
-    /// When it was to leave: later, where the generator or the server did not keep up.
+    /// When they were to leave: later, where the generator or the server did not keep up.
     pub(super) intended: Instant,
     pub(super) size: u32,
-    place: u32,
+    pub(super) count: u64,
 }
 
 /// What payloads are made of.
@@ -38,7 +40,7 @@ pub(super) enum Pattern {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mismatch {
     Kind { sent_text: bool },
-    Size { sent: u32, came: usize },
+    Size { sent: usize, came: usize },
     Byte { at: usize, sent: u8, came: u8 },
     Unasked,
 }
@@ -67,64 +69,75 @@ impl Pattern {
         Self::Text(text)
     }
 
-    /// A message of this size, the `number`th of its connection.
-    #[inline]
-    pub(super) fn message(&self, intended: Instant, size: u32, number: u64) -> Sent {
-        let place = number % u64::from(PLACES);
-        Sent {
-            intended,
-            size,
-            place: u32::try_from(place).expect("it is below 64"),
-        }
-    }
-
-    /// Queues it.
-    #[inline]
-    pub(super) fn send(&self, sent: Sent, peer: &mut Peer<'_>) -> Result<(), SendError> {
+    /// The message of this size that is the `number`th of its connection.
+    pub(super) fn message(&self, number: u64, size: u32) -> Data<'_> {
+        let range = place(number, size);
         match self {
-            Self::Text(text) => peer.send_text(&text[sent.range()]),
-            Self::Binary(bytes) => peer.send_binary(&bytes[sent.range()]),
+            Self::Text(text) => Data::Text(&text[range]),
+            Self::Binary(bytes) => Data::Binary(&bytes[range]),
         }
     }
 
-    /// Whether `came` is what was `sent`.
+    /// Sends as many messages of this size as there are `numbers`.
     #[inline]
-    pub(super) fn check(&self, sent: Sent, came: Message<'_>) -> Result<(), Mismatch> {
-        let (expected, came) = match (self, came) {
-            (Self::Text(text), Message::Text(came)) => (text.as_bytes(), came.as_bytes()),
-            (Self::Binary(bytes), Message::Binary(came)) => (bytes.as_slice(), came),
-            _ => {
-                let sent_text = matches!(self, Self::Text(_));
-                return Err(Mismatch::Kind { sent_text });
-            }
-        };
-        let expected = &expected[sent.range()];
-        match expected == came {
-            true => Ok(()),
-            false => Err(differ(expected, came, sent.size)),
+    pub(super) fn send(
+        &self,
+        numbers: Range<u64>,
+        size: u32,
+        peer: &mut Peer<'_>,
+    ) -> Result<(), SendError> {
+        let places = numbers.map(|number| place(number, size));
+        match self {
+            Self::Text(text) => peer.send_all(places.map(|place| Data::Text(&text[place]))),
+            Self::Binary(bytes) => peer.send_all(places.map(|place| Data::Binary(&bytes[place]))),
+        }
+    }
+
+    /// Takes what comes next as long as it is these messages; answers how many it was.
+    #[inline]
+    pub(super) fn take(&self, numbers: Range<u64>, size: u32, incoming: &mut Incoming<'_>) -> u64 {
+        let places = numbers.map(|number| place(number, size));
+        match self {
+            Self::Text(text) => incoming.take(places.map(|place| Data::Text(&text[place]))),
+            Self::Binary(bytes) => incoming.take(places.map(|place| Data::Binary(&bytes[place]))),
         }
     }
 }
 
-impl Sent {
-    #[inline]
-    fn range(self) -> std::ops::Range<usize> {
-        let start = self.place as usize;
-        start..start + self.size as usize
+/// Where the payload of this size begins and ends that is the `number`th of its connection.
+#[inline(always)]
+fn place(number: u64, size: u32) -> Range<usize> {
+    let start = (number % PLACES) as usize;
+    start..start + size as usize
+}
+
+/// Whether what `came` is what was `sent`.
+pub(super) fn check(sent: Data<'_>, came: Message<'_>) -> Result<(), Mismatch> {
+    let (sent, came) = match (sent, came) {
+        (Data::Text(sent), Message::Text(came)) => (sent.as_bytes(), came.as_bytes()),
+        (Data::Binary(sent), Message::Binary(came)) => (sent, came),
+        _ => {
+            let sent_text = matches!(sent, Data::Text(_));
+            return Err(Mismatch::Kind { sent_text });
+        }
+    };
+    match sent == came {
+        true => Ok(()),
+        false => Err(differ(sent, came)),
     }
 }
 
 #[cold]
-fn differ(expected: &[u8], came: &[u8], sent: u32) -> Mismatch {
-    let mut pairs = expected.iter().zip(came);
+fn differ(sent: &[u8], came: &[u8]) -> Mismatch {
+    let mut pairs = sent.iter().zip(came);
     match pairs.position(|(sent, came)| sent != came) {
-        Some(at) if expected.len() == came.len() => Mismatch::Byte {
+        Some(at) if sent.len() == came.len() => Mismatch::Byte {
             at,
-            sent: expected[at],
+            sent: sent[at],
             came: came[at],
         },
         _ => Mismatch::Size {
-            sent,
+            sent: sent.len(),
             came: came.len(),
         },
     }
@@ -154,11 +167,10 @@ const WORDS: [&str; 16] = [
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use openline::net::Message;
+    use openline::proto::Data;
 
-    use super::{Mismatch, Pattern};
+    use super::{Mismatch, Pattern, check};
 
     #[test]
     fn an_echo_is_told_from_all_else() {
@@ -166,8 +178,9 @@ mod tests {
         let Pattern::Binary(bytes) = &pattern else {
             panic!("it is binary");
         };
-        let sent = pattern.message(Instant::now(), 100, 5);
-        let check = |came: &[u8]| pattern.check(sent, Message::Binary(came));
+        let sent = pattern.message(5, 100);
+        assert_eq!(sent, Data::Binary(&bytes[5..105]));
+        let check = |came: &[u8]| check(sent, Message::Binary(came));
         assert_eq!(check(&bytes[5..105]), Ok(()));
         assert_eq!(
             check(&bytes[5..104]),
@@ -185,7 +198,7 @@ mod tests {
         // The message before it.
         assert!(matches!(check(&bytes[4..104]), Err(Mismatch::Byte { .. })));
         assert!(matches!(
-            pattern.check(sent, Message::Text("a")),
+            super::check(sent, Message::Text("a")),
             Err(Mismatch::Kind { sent_text: false })
         ));
     }

@@ -87,13 +87,15 @@ impl Publications {
 mod tests {
     use std::time::Instant;
 
-    use super::Publications;
-    use crate::cli::bench::payload::Pattern;
+    use super::{Publications, Sent};
 
     #[test]
     fn complete_when_everyone_who_is_there_has_it() {
-        let pattern = Pattern::new(&"10".parse().unwrap(), true);
-        let sent = pattern.message(Instant::now(), 10, 0);
+        let sent = Sent {
+            intended: Instant::now(),
+            size: 10,
+            count: 1,
+        };
         let mut publications = Publications::default();
         publications.publish(sent, 3);
         publications.publish(sent, 3);

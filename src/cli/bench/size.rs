@@ -46,8 +46,16 @@ impl Sizes {
         }
     }
 
-    /// The next.
+    /// The only one, if all are alike.
     #[inline]
+    pub(super) fn only(&self) -> Option<u32> {
+        match self.form {
+            Form::Fixed(size) => Some(size),
+            _ => None,
+        }
+    }
+
+    /// The next.
     pub(super) fn draw(&self, random: &mut StdRng) -> u32 {
         match &self.form {
             Form::Fixed(size) => *size,

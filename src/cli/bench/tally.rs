@@ -83,17 +83,23 @@ impl Tally {
         }
     }
 
-    /// An answer came `now`, to what was to leave at `intended`.
+    /// So many answers came `now`, to what was to leave at `intended`, each of `size` bytes.
     ///
-    /// It is counted when the next that is not like it comes, or by [`settle`](Self::settle).
+    /// They are counted when the next that is not like them comes, or by [`settle`](Self::settle).
     #[inline]
-    pub(super) fn answer(&mut self, window: Window, intended: Instant, now: Instant, size: u32) {
+    pub(super) fn answer(
+        &mut self,
+        window: Window,
+        (intended, now): (Instant, Instant),
+        size: u32,
+        count: u64,
+    ) {
         if intended != self.alike.intended || now != self.alike.came {
             self.settle(window);
             self.alike = Alike::none(intended, now);
         }
-        self.alike.count += 1;
-        self.alike.bytes += u64::from(size);
+        self.alike.count += count;
+        self.alike.bytes += u64::from(size) * count;
     }
 
     /// Counts the last answers.
@@ -185,7 +191,7 @@ mod tests {
         let mut tally = Tally::new();
         // One a millisecond, and a server that answers none for 100 of them.
         for i in 0..100 {
-            tally.answer(window, at(i), at(100), 10);
+            tally.answer(window, (at(i), at(100)), 10, 1);
         }
         tally.settle(window);
         let median = tally.latency.value_at_quantile(0.5);
@@ -202,7 +208,7 @@ mod tests {
             until: at(10),
         };
         let mut tally = Tally::new();
-        tally.answer(window, at(9), at(20), 1);
+        tally.answer(window, (at(9), at(20)), 1, 1);
         tally.settle(window);
         assert_eq!((tally.messages, tally.latency.len()), (0, 1));
     }
@@ -226,7 +232,7 @@ mod tests {
             (2, 3),
             (1, 3),
         ] {
-            tally.answer(window, at(intended), at(came), 10);
+            tally.answer(window, (at(intended), at(came)), 10, 1);
         }
         tally.settle(window);
         tally.settle(window);

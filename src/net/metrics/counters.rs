@@ -126,6 +126,15 @@ impl Counters {
         self.received.message(kind);
     }
 
+    /// So many text and binary messages came at once.
+    #[inline]
+    pub(in crate::net) fn received_together(&self, (texts, binaries): (u64, u64)) {
+        if texts + binaries > 0 {
+            self.received.text.add(texts);
+            self.received.binary.add(binaries);
+        }
+    }
+
     /// How many came so far.
     #[inline]
     pub(in crate::net) fn messages_received(&self) -> u64 {

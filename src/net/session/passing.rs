@@ -15,6 +15,7 @@ use crate::net::config::{LoopConfig, SlowReader};
 use crate::net::end::EndWhy;
 use crate::net::handler::{Handler, Message};
 use crate::net::hub::Hub;
+use crate::net::incoming::Incoming;
 use crate::net::peer::Peer;
 use crate::net::quota::Quota;
 use crate::net::session::{Context, Session, State, Step};
@@ -255,6 +256,13 @@ impl<H: Handler> Session<H> {
                 received: &[],
                 answer: None,
             };
+            if let end @ 1.. = peer.connection.passes_below(peer.send)
+                && cx.config.message_rate.is_none()
+            {
+                let mut incoming = Incoming::new(recv, end);
+                cx.handler.incoming(data, &mut peer, &mut incoming);
+                peer.hub.counters.received_together(incoming.taken);
+            }
             let message = match peer.connection.look(recv, peer.send) {
                 Look::Whole(whole) => {
                     let Some(message) = peer.connection.take(whole, recv, peer.send) else {

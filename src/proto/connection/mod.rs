@@ -201,6 +201,19 @@ impl Connection {
         Look::Other
     }
 
+    /// Up to how many bytes, not included, a message may have that is [foreseen], and passed over
+    /// instead of being polled: 0 within another, at the end, and where frames are masked.
+    ///
+    /// [foreseen]: RecvBuffer::pass_message
+    #[cfg(feature = "net")]
+    #[inline]
+    pub(crate) fn passes_below(&self, send: &SendBuffer) -> usize {
+        match self.short_ways.mask == 0 && send.len() < self.config.send_queue_max {
+            true => usize::from(self.short_ways.message_end),
+            false => 0,
+        }
+    }
+
     /// [`poll`](Self::poll) without its short way.
     #[inline(never)]
     pub(crate) fn poll_any<'b>(

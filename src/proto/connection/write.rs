@@ -65,7 +65,9 @@ impl<'a> Data<'a> {
         }
     }
 
-    fn split(self) -> (Kind, &'a [u8]) {
+    /// What it is, and its bytes.
+    #[inline]
+    pub(crate) fn split(self) -> (Kind, &'a [u8]) {
         match self {
             Self::Text(text) => (Kind::Text, text.as_bytes()),
             Self::Binary(bytes) => (Kind::Binary, bytes),
@@ -313,12 +315,47 @@ impl Connection {
         send: &mut SendBuffer,
     ) -> Result<(), SendError> {
         self.may_begin(send)?;
+        self.queue_message(kind, payload, compress, send);
+        Ok(())
+    }
+
+    /// Queues messages, each in one frame, if there is room for the first.
+    #[cfg(feature = "net")]
+    #[inline(always)]
+    pub(crate) fn send_messages<'m>(
+        &mut self,
+        messages: impl Iterator<Item = (Kind, &'m [u8])>,
+        send: &mut SendBuffer,
+    ) -> Result<(), SendError> {
+        self.may_begin(send)?;
+        if self.short_ways.sends == Sends::Masked
+            && let Some(keys) = &mut self.masking
+        {
+            self.timers.sent_message();
+            for (kind, payload) in messages {
+                keys.queue_message(kind.opcode(), payload, send);
+            }
+            return Ok(());
+        }
+        for (kind, payload) in messages {
+            self.queue_message(kind, payload, Compress::Threshold, send);
+        }
+        Ok(())
+    }
+
+    /// Queues a message that may be queued.
+    fn queue_message(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        compress: Compress,
+        send: &mut SendBuffer,
+    ) {
         self.timers.sent_message();
         match self.compresses(payload.len(), compress) {
             true => self.queue_compressed(true, kind.opcode(), payload, send),
             false => self.queue(true, kind.opcode(), payload, send),
         }
-        Ok(())
     }
 
     /// Queues the next fragment of a message, with whether it is the last.

@@ -19,6 +19,8 @@
 
 #[cfg(feature = "net")]
 mod answer;
+#[cfg(feature = "net")]
+mod foreseen;
 mod text;
 
 use std::ops::Range;
