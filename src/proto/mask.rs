@@ -160,7 +160,7 @@ impl MaskingKey {
 }
 
 /// The bits of a word that ASCII leaves clear.
-const NOT_ASCII: u64 = u64::from_ne_bytes([0x80; 8]);
+pub(super) const NOT_ASCII: u64 = u64::from_ne_bytes([0x80; 8]);
 
 /// A text of this many bytes is looked at for ASCII in two parts.
 pub(super) const LONG_TEXT_MIN: usize = 4 << 10;

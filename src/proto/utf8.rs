@@ -6,7 +6,7 @@
 //!
 //! [RFC 6455 §8.1]: https://www.rfc-editor.org/rfc/rfc6455#section-8.1
 
-use crate::proto::mask::{FIRST_LOOK, LONG_TEXT_MIN};
+use crate::proto::mask::{FIRST_LOOK, LONG_TEXT_MIN, NOT_ASCII};
 
 /// These bytes can never become UTF-8, whatever follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +55,11 @@ impl Validator {
     pub fn push(&mut self, piece: &[u8]) -> Result<(), InvalidAt> {
         let begun = self.complete(piece)?;
         let piece = &piece[begun..];
+        if is_ascii(piece) {
+            return Ok(());
+        }
         let (whole, cut) = split_cut(piece);
-        if !is_ascii(whole) && check(whole).is_err() {
+        if check(whole).is_err() {
             return Err(InvalidAt(begun + first_invalid(piece)));
         }
         for &byte in cut {
@@ -103,18 +106,35 @@ impl Validator {
     }
 }
 
-/// Whether this is a long piece and all of it is ASCII: to see that takes about half of a check,
-/// and what is not mostly shows early.
+/// Whether this is not a short piece and all of it is ASCII: to see that takes about half of a
+/// check, and what is not mostly shows early.
 fn is_ascii(piece: &[u8]) -> bool {
     if piece.len() < LONG_TEXT_MIN {
-        return false;
+        return is_ascii_by_blocks(piece);
     }
     let (first, rest) = piece.split_at(FIRST_LOOK);
-    any_of(first) < 0x80 && any_of(rest) < 0x80
+    any_of(first) & NOT_ASCII == 0 && any_of(rest) & NOT_ASCII == 0
 }
 
-/// The OR of all bytes.
-fn any_of(bytes: &[u8]) -> u8 {
+/// The same of a piece that is no shorter than a block. Its last block may overlap the one before:
+/// so only how many there are differs from piece to piece.
+fn is_ascii_by_blocks(piece: &[u8]) -> bool {
+    let (Some((first, rest)), Some(last)) = (
+        piece.split_first_chunk::<BLOCK>(),
+        piece.last_chunk::<BLOCK>(),
+    ) else {
+        return false;
+    };
+    let (blocks, _) = rest.as_chunks::<BLOCK>();
+    let is_ascii = |bytes| any_of_words(bytes) & NOT_ASCII == 0;
+    is_ascii(first) && is_ascii(last) && is_ascii(blocks.as_flattened())
+}
+
+/// How much is looked at at once for ASCII.
+const BLOCK: usize = 64;
+
+/// The OR of all bytes, in a word.
+fn any_of(bytes: &[u8]) -> u64 {
     #[cfg(target_arch = "x86_64")]
     if std::is_x86_feature_detected!("avx512f") {
         // SAFETY: the processor has just been seen to have AVX-512, the one thing that
@@ -133,24 +153,23 @@ fn any_of(bytes: &[u8]) -> u8 {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn any_of_avx512(bytes: &[u8]) -> u8 {
+fn any_of_avx512(bytes: &[u8]) -> u64 {
     any_of_words(bytes)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn any_of_avx2(bytes: &[u8]) -> u8 {
+fn any_of_avx2(bytes: &[u8]) -> u64 {
     any_of_words(bytes)
 }
 
 #[inline(always)]
-fn any_of_words(bytes: &[u8]) -> u8 {
+fn any_of_words(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
     let words = words
         .iter()
         .fold(0, |any, word| any | u64::from_ne_bytes(*word));
-    let any = words.to_ne_bytes().into_iter().chain(rest.iter().copied());
-    any.fold(0, |any, byte| any | byte)
+    rest.iter().fold(words, |any, byte| any | u64::from(*byte))
 }
 
 /// Divides a piece before its last character if that is cut short, so that the rest need be
@@ -189,7 +208,7 @@ fn is_beginning(bytes: &[u8]) -> bool {
 mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
-    use super::{FIRST_LOOK, InvalidAt, LONG_TEXT_MIN, Validator, check};
+    use super::{BLOCK, FIRST_LOOK, InvalidAt, LONG_TEXT_MIN, Validator, check};
 
     /// How many bytes a validator takes one at a time before it refuses; all of them: `None`.
     fn refused_at(bytes: &[u8]) -> Option<usize> {
@@ -225,16 +244,24 @@ mod tests {
     }
 
     #[test]
-    fn one_byte_of_a_long_piece_that_is_not_ascii_is_seen_wherever_it_lies() {
+    fn one_byte_of_a_piece_that_is_not_ascii_is_seen_wherever_it_lies() {
         let refused = |piece: &[u8]| Validator::default().push(piece).err();
-        for len in [LONG_TEXT_MIN - 1, LONG_TEXT_MIN, LONG_TEXT_MIN + 7] {
-            let mut piece = vec![b'a'; len];
-            assert_eq!(refused(&piece), None);
-            for at in [0, 1, FIRST_LOOK - 1, FIRST_LOOK, len / 2, len - 9, len - 1] {
+        let every = |piece: &mut [u8], places: &[usize]| {
+            assert_eq!(refused(piece), None);
+            for &at in places {
                 piece[at] = 0xff;
-                assert_eq!(refused(&piece), Some(InvalidAt(at)), "{at} of {len}");
+                let len = piece.len();
+                assert_eq!(refused(piece), Some(InvalidAt(at)), "{at} of {len}");
                 piece[at] = b'a';
             }
+        };
+        for len in 0..3 * BLOCK + 3 {
+            let places: Vec<usize> = (0..len).collect();
+            every(&mut vec![b'a'; len], &places);
+        }
+        for len in [LONG_TEXT_MIN - 1, LONG_TEXT_MIN, LONG_TEXT_MIN + 7] {
+            let places = [0, 1, FIRST_LOOK - 1, FIRST_LOOK, len / 2, len - 9, len - 1];
+            every(&mut vec![b'a'; len], &places);
         }
     }
 
