@@ -152,19 +152,27 @@ fn measure(
     server: &Server,
     mut work: Box<dyn Work>,
     window: Duration,
-    mut modes: Option<&mut Modes>,
+    modes: Option<&mut Modes>,
 ) -> Result<Figure, Box<dyn Error>> {
-    work.run(window / 5)?;
+    // To look costs time, so it is done before what is timed.
+    let warm_up = window / 2;
+    let seen = match modes {
+        Some(modes) => {
+            modes.begin()?;
+            work.run(warm_up)?;
+            modes.end(server.id())?
+        }
+        None => {
+            work.run(warm_up)?;
+            Seen::default()
+        }
+    };
     thread::sleep(REST);
     let before = server.spent()?;
-    if let Some(modes) = &mut modes {
-        modes.begin()?;
-    }
     let begun = Instant::now();
     let count = work.run(window)?;
     let elapsed = begun.elapsed();
     thread::sleep(REST);
-    let seen = modes.map(|modes| modes.end(server.id())).transpose()?;
     if count == 0 {
         return Err("nothing came back".into());
     }
@@ -172,7 +180,7 @@ fn measure(
         count,
         elapsed,
         spent: server.spent()? - before,
-        seen: seen.unwrap_or_default(),
+        seen,
     })
 }
 
