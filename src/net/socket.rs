@@ -2,7 +2,9 @@
 //!
 //! That there is nothing to read, or no room to write, is a value here and no error.
 
-use std::io::{self, Read, Write};
+use std::io;
+#[cfg(unix)]
+use std::io::{Read, Write};
 use std::net::Shutdown;
 #[cfg(unix)]
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -52,7 +54,7 @@ impl Socket {
     #[inline(always)]
     pub(super) fn recv(&mut self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
         match self {
-            Self::Tcp(stream) => retry(|| stream.read(bytes)),
+            Self::Tcp(stream) => retry(|| calls::recv(stream, bytes)),
             #[cfg(unix)]
             Self::Unix(stream) => {
                 rare();
@@ -67,7 +69,7 @@ impl Socket {
     #[inline(always)]
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
         match self {
-            Self::Tcp(stream) => retry(|| stream.write(bytes)),
+            Self::Tcp(stream) => retry(|| calls::send(stream, bytes)),
             #[cfg(unix)]
             Self::Unix(stream) => {
                 rare();
@@ -154,6 +156,44 @@ pub(super) fn bequeath(listener: &socket2::Socket) -> io::Result<()> {
     match OPTIONS_ARE_INHERITED {
         true => listener.set_tcp_nodelay(true),
         false => Ok(()),
+    }
+}
+
+/// The two calls that every message makes. The C library's are functions in which a thread may be
+/// cancelled: with several threads they prepare for that each time, and after a call the processor
+/// seldom foresees where a function returns to.
+#[cfg(target_os = "linux")]
+mod calls {
+    use std::io;
+
+    use mio::net::TcpStream;
+    use rustix::net::{self, RecvFlags, SendFlags};
+
+    #[inline(always)]
+    pub(super) fn recv(stream: &TcpStream, bytes: &mut [u8]) -> io::Result<usize> {
+        let (n, _) = net::recv(stream, bytes, RecvFlags::empty())?;
+        Ok(n)
+    }
+
+    #[inline(always)]
+    pub(super) fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        // An error, and no signal, where the peer is gone.
+        Ok(net::send(stream, bytes, SendFlags::NOSIGNAL)?)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod calls {
+    use std::io::{self, Read, Write};
+
+    use mio::net::TcpStream;
+
+    pub(super) fn recv(mut stream: &TcpStream, bytes: &mut [u8]) -> io::Result<usize> {
+        stream.read(bytes)
+    }
+
+    pub(super) fn send(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        stream.write(bytes)
     }
 }
 
