@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use openline::net::{EventLoop, Handler, Incoming, LoopConfig, Message, Peer};
-use openline::proto::{Chunk, ClientRequest, CloseCode, Config, Data, Deflate, Kind, SendError};
+use openline::proto::{Chunk, ClientRequest, CloseCode, Config, Data, Kind, SendError};
 
 use crate::support::{PATIENCE, Server, config};
 
@@ -129,27 +129,28 @@ fn what_is_foreseen_is_taken_in_its_place_and_all_else_is_told() {
     server.stop();
 }
 
+#[cfg(feature = "deflate")]
 #[test]
-fn what_is_compressed_or_too_large_is_told() {
+fn what_is_compressed_is_told() {
     let compressing = || {
         config(Config {
-            compression: Some(Deflate {
+            compression: Some(openline::proto::Deflate {
                 threshold: 0,
-                ..Deflate::default()
+                ..openline::proto::Deflate::default()
             }),
             ..Config::default()
         })
     };
     let server = Server::start(compressing(), talk);
     let told = all(&client(&server, &TEXTS, compressing()));
-    assert!(
-        !told.iter().any(|told| told.starts_with("took")),
-        "{told:?}"
-    );
+    let is_taken = |told: &String| told.starts_with("took");
+    assert!(!told.iter().any(is_taken), "{told:?}");
     assert!(told.contains(&"6 texts, 1 binary".to_owned()), "{told:?}");
     server.stop();
+}
 
-    // A limit holds for what is foreseen too.
+#[test]
+fn a_limit_holds_for_what_is_foreseen_too() {
     let narrow = config(Config {
         message_size_max: 3,
         ..Config::default()

@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng};
 use crate::cli::bench::size::Sizes;
 
 /// How many places a payload may begin at.
-const PLACES: u64 = 64;
+const PLACES: u32 = 64;
 
 /// Messages of one size that were sent one after the other, and were to leave at one moment: with
 /// many in flight most are alike.
@@ -107,7 +107,7 @@ impl Pattern {
 /// Where the payload of this size begins and ends that is the `number`th of its connection.
 #[inline(always)]
 fn place(number: u64, size: u32) -> Range<usize> {
-    let start = (number % PLACES) as usize;
+    let start = usize::try_from(number % u64::from(PLACES)).expect("it is below 64");
     start..start + size as usize
 }
 
