@@ -2,11 +2,13 @@
 //!
 //! All speak over the same sockets, and but for `handshakes` and `compressed` have the same opening
 //! handshake, which none of them is measured by: what differs is how messages are read and written.
+//! Those that know tokio run on it, tungstenite itself on mio.
 
 mod broadcast;
 mod head;
 mod names;
 mod opening;
+mod polled;
 mod secure;
 mod servers;
 mod settings;
@@ -65,6 +67,7 @@ fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
         return Err(format!("{mode}: {name} is none of {}", names.join(", ")).into());
     }
     let mode = match (*mode, more) {
+        ("echo", []) if *name == "tungstenite" => return Ok(polled::serve(port.parse()?)?),
         ("echo", []) => Mode::Echo,
         ("tls", [certificate, key]) => {
             Mode::Tls(secure::acceptor(certificate.as_ref(), key.as_ref())?)

@@ -1,6 +1,7 @@
 //! Which peers can do what. `benches/echo`, which starts them, looks here before it builds them.
 
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
+    "tungstenite",
     "tokio-tungstenite",
     "tokio-websockets",
     "fastwebsockets",
@@ -14,9 +15,10 @@ const ALL: [&str; 8] = [
 /// Those that have this mode; `None` if nobody knows it.
 pub fn of(mode: &str) -> Option<Vec<&'static str>> {
     let can: fn(&str) -> bool = match mode {
-        "echo" | "tls" => |_| true,
-        "handshakes" => |name| name != "web-socket",
-        "broadcast" => |name| !matches!(name, "wtx" | "web-socket"),
+        "echo" => |_| true,
+        "tls" => |name| name != "tungstenite",
+        "handshakes" => |name| !matches!(name, "tungstenite" | "web-socket"),
+        "broadcast" => |name| !matches!(name, "tungstenite" | "wtx" | "web-socket"),
         "compressed" => |name| name == "yawc",
         _ => return None,
     };
