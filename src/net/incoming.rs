@@ -28,7 +28,7 @@ impl<'a> Incoming<'a> {
 
     /// Takes the messages that come next as long as they are these, each there as a whole, in one
     /// frame that is neither compressed nor masked; answers how many were taken. So a server, which
-    /// gets masked frames only, takes none; and one of 64 KiB or more is not taken either.
+    /// gets masked frames only, takes none; and one of 65,535 bytes or more is not taken either.
     ///
     /// What is not taken is told by [`message`](crate::net::Handler::message).
     #[inline(always)]
